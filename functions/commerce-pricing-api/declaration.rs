@@ -7,7 +7,11 @@ use crate::{
 };
 
 /// The domain's table.
-pub const TABLE: Table = Table::new("Commerce", "COMMERCE_TABLE", "Prices, tiers and tax rates.");
+pub const TABLE: Table = Table::new(
+    "Commerce",
+    "COMMERCE_TABLE",
+    "Prices, stock, customers, orders and credit.",
+);
 
 /// The function's declaration.
 pub const FUNCTION: Function = Function::new(

@@ -2,7 +2,8 @@
 
 Two members join and the treasury is funded. One mint is paid for by Stripe, a transfer moves credits, a rate card is proposed
 and approved, credits are redeemed at it and others staked. Points are held and settled. A payment is captured, settled over
-a network in part, and the rest refunded. A loan is funded and paid once. A second mint breaks the backing. This script puts a malformed
+a network in part, and the rest refunded. A loan is funded and paid once. An order of a business
+is delivered and paid, and another is refused for want of credit. A second mint breaks the backing. This script puts a malformed
 message into a lane, and says so; it becomes a dead letter. A third-party merchandise system publishes a count of goods.
 Everything that is printed is read back from the stack: each event's journey by the API, the mails from the local AWS's own view of them.
 
@@ -44,6 +45,8 @@ FIRST_MINT, TRANSFER, SECOND_MINT = 100, 40, 250
 COMPUTE_HOURS, STAKE = 8, 20
 DEPOSIT, HELD = 100, 60.25
 PAID, REFUNDED = 250.00, 50.00
+# 10 pieces at 150.00 with 19 % tax are 1,785.00: the credit is enough for one such order.
+PIECES, UNIT_PRICE, TAX_RATE, CREDIT_LIMIT = 10, 150.00, 19, 2_000
 LENT, LOAN_RATE, LOAN_MONTHS, LOAN_PAID = 100_000, 7.25, 36, 5_000
 # The owner of the key that approves; API_KEY's owner proposes.
 APPROVER = "finance"
@@ -182,6 +185,7 @@ def main_job(api: Api, stack: Stack) -> None:
     escrow = points(api, bob, ada, run)
     payment, settlement = settled_payment(api)
     loan = lent(api, bob)
+    order, refused = ordered(api, run)
     api.call("POST", "/cloud/mints", {"member_id": bob, "amount": SECOND_MINT})
     print(f"  {SECOND_MINT} CLOUD minted for Bob, more than the reserve backs")
     poison = f"not an event; the script of make run put it into the lane ({run})"
@@ -200,6 +204,7 @@ def main_job(api: Api, stack: Stack) -> None:
     events += wait_handled(api, [f"rate_card/{version}", f"escrow/{escrow}"])
     events += wait_handled(api, [f"wallet_account/user-{bob}", f"wallet_account/model-{ada}"])
     events += wait_handled(api, [f"payment/{payment}", f"settlement/{settlement}", f"loan/{loan}", count])
+    events += wait_handled(api, [f"{kind}/{order}" for kind in ("order", "credit_reservation", "stock_reservation")])
     show_events(events)
 
     print("\nBalances")
@@ -215,6 +220,7 @@ def main_job(api: Api, stack: Stack) -> None:
     show_wallets(api, {"Bob": (bob, "user"), "Ada": (ada, "model")})
     show_settlement(api, payment, settlement)
     show_loan(api, loan)
+    show_orders(api, order, refused, run)
     show_chain(stack, ada)
     show_audit_log(stack)
     show_analytics(api, ada)
@@ -251,6 +257,69 @@ def lent(api: Api, borrower: str) -> str:
     paid = api.call("POST", f"/loans/{loan}/payments", {"amount": LOAN_PAID, "payment_method": "ach"})
     print(f"  Bob pays {LOAN_PAID} USD at once: {paid['principal_paid']:.2f} USD of it principal")
     return loan
+
+
+def ordered(api: Api, run: str) -> tuple[str, str]:
+    """Sells goods to a business: one order is delivered and paid, the next is refused for want of credit. Returns their ids."""
+    sku, customer = f"PRD-{run}", f"CUST-{run}"
+    api.call("PUT", f"/prices/{sku}", {"product_id": "PRD-1", "currency": "EUR", "base_price": UNIT_PRICE})
+    api.call("PUT", "/tax-rates/XA/standard", {"rate": TAX_RATE, "valid_from": "2017-01-01"})
+    api.call("PUT", f"/stock/{sku}", {"product_id": "PRD-1", "quantity": 5 * PIECES})
+    profile = {
+        "customer_type": "b2b",
+        "name": "Acme",
+        "email": MAIL.format("acme"),
+        "payment_term": "net_30",
+        "country": "XA",
+    }
+    api.call("PUT", f"/customers/{customer}", profile)
+    api.call("PUT", f"/credit-accounts/{customer}/limit", {"currency": "EUR", "credit_limit": CREDIT_LIMIT})
+    print(f"  the business Acme may owe {CREDIT_LIMIT:.2f} EUR; {5 * PIECES} pieces of {sku} are in stock at {UNIT_PRICE:.2f} EUR")
+    ids = []
+    for _ in range(2):
+        cart = api.call("POST", "/carts", {"customer_id": customer, "currency": "EUR"})["cart_id"]
+        filled = api.call("POST", f"/carts/{cart}/items", {"sku": sku, "quantity": PIECES})
+        placed = api.call("POST", f"/carts/{cart}/checkout", {"expected_total": filled["totals"]["total"]})
+        ids.append(placed["order_id"])
+
+        def decided(order: str = ids[-1]) -> dict[str, Any] | None:
+            found = api.call("GET", f"/orders/{order}")
+            return found if found["status"] != "pending" else None
+
+        found = until("the answer of credit and stock", decided)
+        why = f", {found['rejection']}" if found["rejection"] else ""
+        print(f"  Acme orders {PIECES} of them, {placed['totals']['total']:.2f} EUR with tax: {placed['order_number']}, {found['status']}{why}")
+    api.call("POST", f"/orders/{ids[0]}/ship", {"carrier": "Sameday"})
+    total = placed["totals"]["total"]
+    api.call(
+        "POST",
+        f"/credit-accounts/{customer}/payments",
+        {"order_id": ids[0], "amount": total, "external_reference": f"BT-{run}"},
+    )
+    api.call("POST", f"/orders/{ids[0]}/deliver")
+
+    def completed() -> dict[str, Any] | None:
+        found = api.call("GET", f"/orders/{ids[0]}")
+        return found if found["status"] == "completed" else None
+
+    until("the order's end", completed)
+    print("  the first is shipped, paid and delivered")
+    return ids[0], ids[1]
+
+
+def show_orders(api: Api, order: str, refused: str, run: str) -> None:
+    """Prints how an order came to its end, and what is held after it and one that was refused."""
+    print("\nAn order, step by step")
+    steps = api.call("GET", f"/orders/{order}/timeline")["steps"]
+    begun = steps[0]["occurred_at"]
+    for step in steps:
+        after = (moment(step["occurred_at"]) - moment(begun)).total_seconds()
+        print(f"  +{after:6.3f} s  {step['event_type']:<28} {step['status'] or '':<10} {step['by']}")
+    last = api.call("GET", f"/orders/{refused}/timeline")["steps"][-1]
+    account = api.call("GET", f"/credit-accounts/CUST-{run}")
+    stock = api.call("GET", f"/stock/PRD-{run}")
+    print(f"  the second ends with {last['event_type']} ({last['reason']})")
+    print(f"  held after both: {account['reserved']:.2f} EUR of credit, {stock['reserved']} pieces; {stock['on_hand']} are left")
 
 
 def rate_card(api: Api, proposer: str, approver: str) -> int:

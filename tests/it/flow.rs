@@ -14,6 +14,7 @@ mod audit_log;
 mod chain;
 mod fanout;
 mod ledger;
+mod orders;
 mod rows;
 mod sabotage;
 mod webhooks;

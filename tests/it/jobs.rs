@@ -3,6 +3,7 @@
 use audit_anchor::job::AuditAnchor;
 use cloud_chain_worker::job::Worker;
 use cloud_reconcile::job::Reconcile;
+use commerce_order_timer::job::OrderTimer;
 use consumer::schedule::Job as _;
 use heartbeat::job::Heartbeats;
 use notifications_sender::job::Sender;
@@ -16,6 +17,7 @@ fn every_counter_of_a_job_has_an_alarm_in_its_declaration() {
         (AuditAnchor::NAME, AuditAnchor::METRICS),
         (Worker::NAME, Worker::METRICS),
         (Reconcile::NAME, Reconcile::METRICS),
+        (OrderTimer::NAME, OrderTimer::METRICS),
         (Sender::NAME, Sender::METRICS),
         (Heartbeats::NAME, Heartbeats::METRICS),
         (Redrive::NAME, Redrive::METRICS),

@@ -9,7 +9,10 @@ use commerce::{
 };
 use events::{
     CountryCode, Day, Money, PerUnit, Percent, ProductId, Sequence, Sku, Text, TierName, Timestamp,
-    contracts::price::{Currency, TaxCategory, VolumePrice},
+    contracts::{
+        customer::VatTreatment,
+        price::{Currency, TaxCategory, VolumePrice},
+    },
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -134,6 +137,9 @@ pub struct CalculateOrderRequest {
     /// The tier of the customer; if absent, none.
     #[serde(default)]
     pub tier: Option<TierName>,
+    /// How the order is taxed; if absent, by the country's rates.
+    #[serde(default)]
+    pub vat_treatment: VatTreatment,
     /// The lines, 1 to 45.
     #[schemars(length(min = 1, max = MOST_LINES))]
     pub lines: Vec<OrderLineInput>,

@@ -150,13 +150,13 @@ async fn an_order_comes_to_what_the_seeds_sample_says_and_each_line_says_why() {
         answer.body["lines"],
         json!([
             {
-                "sku": "PRD-001", "quantity": 10, "unit_price": 126, "reason": "tier_discount", "base_price": 150,
+                "product_id": "PRD-001", "sku": "PRD-001", "quantity": 10, "unit_price": 126, "reason": "tier_discount", "base_price": 150,
                 "list_price": 140, "min_quantity": 10, "tier": "gold", "discount_percent": 10, "line_total": 1260,
                 "tax_category": "standard", "tax_rate": 21, "tax_amount": 264.6,
             },
             // 9.9999 less 10 % is 8.99991, and three of 8.9999 are 26.9997.
             {
-                "sku": "BOOK-1", "quantity": 3, "unit_price": 8.9999, "reason": "tier_discount", "base_price": 9.9999,
+                "product_id": "BOOK", "sku": "BOOK-1", "quantity": 3, "unit_price": 8.9999, "reason": "tier_discount", "base_price": 9.9999,
                 "list_price": 9.9999, "min_quantity": 1, "tier": "gold", "discount_percent": 10, "line_total": 27,
                 "tax_category": "reduced", "tax_rate": 11, "tax_amount": 2.97,
             },

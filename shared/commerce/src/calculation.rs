@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 
+pub use events::contracts::order::{TaxLine, Totals};
 use events::{
     Money, Percent, TierName, UnitPrice,
     contracts::price::{Currency, TaxCategory},
@@ -110,36 +111,6 @@ pub struct TaxedLine {
     pub tax_category: TaxCategory,
     /// The rate in per cent.
     pub tax_rate: Percent,
-}
-
-/// The tax of all lines with the same category and rate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
-#[schemars(inline)]
-pub struct TaxLine {
-    /// How they are taxed.
-    pub tax_category: TaxCategory,
-    /// The rate in per cent.
-    pub tax_rate: Percent,
-    /// What the lines come to without tax.
-    pub taxable_amount: Money,
-    /// Their tax.
-    pub tax_amount: Money,
-}
-
-/// What an order comes to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-#[schemars(inline)]
-pub struct Totals {
-    /// The sum of the lines, without tax.
-    pub subtotal: Money,
-    /// The tax of each category and rate.
-    pub tax_lines: Vec<TaxLine>,
-    /// The sum of the tax.
-    pub tax_amount: Money,
-    /// What is paid: the subtotal and the tax.
-    pub total: Money,
-    /// The currency of the amounts.
-    pub currency: Currency,
 }
 
 /// Calculates what lines come to. The second result is each line's share of the tax, in the order of the lines.

@@ -67,9 +67,14 @@ impl<S: State + Clone, E: Contract> Change<S, E> {
             return Ok(Done { state, version });
         };
         let version = entity.next_version()?;
-        let fact = format!("{}/{}/{version}", S::AGGREGATE, event.aggregate_id());
-        let draft = Draft::of(&event)?.with_idempotency_key(IdempotencyKey::new(fact)?);
+        let draft = numbered(Draft::of(&event)?, version)?;
         transaction.update(entity, &state, vec![draft])?;
         Ok(Done { state, version })
     }
+}
+
+/// The draft of the one event of a change, named by its aggregate and the version that the change leads to.
+pub(crate) fn numbered(draft: Draft, version: Sequence) -> Result<Draft, Error> {
+    let fact = format!("{}/{version}", draft.aggregate().replace('#', "/"));
+    Ok(draft.with_idempotency_key(IdempotencyKey::new(fact)?))
 }

@@ -3,7 +3,11 @@
 //! Decisions are pure. State, command, version and time come in; a change (the new state with its event) or a [`Refusal`]
 //! comes out. The fields of a state are private and change in one place, which also makes the event.
 //!
-//! * [`stock`]: what there is of a sku, and what of it can be sold.
+//! * [`customer`]: who buys, and on which terms.
+//! * [`cart`]: what a customer is about to order, at the prices of the moment.
+//! * [`order`]: what a customer buys, and how far it is. Only its own functions move it; credit and stock answer by events.
+//! * [`credit`]: what a business may owe, and what of it is reserved and owed for each order.
+//! * [`stock`]: what there is of a sku, what of it can be sold, and what is reserved for each order.
 //! * [`price`]: the prices of a stock-keeping number, by currency and quantity.
 //! * [`tier`]: the percentage that a tier of customers gets off.
 //! * [`tax`]: a country's dated tax rates for a category.
@@ -15,20 +19,39 @@
 //! | pk | sk | what | written by |
 //! |---|---|---|---|
 //! | `price#{sku}` | `state` | [`Price`] | `commerce-pricing-api` |
-//! | `stock#{sku}` | `state` | [`Stock`] | `commerce-catalog-api` |
+//! | `stock#{sku}` | `state` | [`Stock`] | `commerce-catalog-api`, `commerce-stock` |
+//! | `stock_reservation#{order id}` | `state` | [`stock::Reservation`] | `commerce-stock` |
+//! | `cart#{cart id}` | `state` | [`Cart`] | `commerce-checkout-api` |
+//! | `customer#{customer id}` | `state` | [`Customer`] | `commerce-checkout-api` |
+//! | `order#{order id}` | `state` | [`Order`] | `commerce-checkout-api`, `commerce-orders` |
+//! | `order_due` | `{time}#{order id}` | when an order is looked at again ([`order::Due`]) | `commerce-checkout-api`, `commerce-order-timer` |
+//! | `order_numbers` | `taken` | how many order numbers were taken ([`order::Numbers`]) | `commerce-checkout-api` |
+//! | `credit#{customer id}` | `state` | [`CreditAccount`] | `commerce-credit-api`, `commerce-credit` |
+//! | `credit_reservation#{order id}` | `state` | [`credit::Reservation`] | `commerce-credit-api`, `commerce-credit` |
+//! | `fact#credit/payment/{reference}` | `fact` | a payment on account, booked for ever | `commerce-credit-api` |
 //! | `price_tier#{tier}` | `state` | [`Tier`] | `commerce-pricing-api` |
 //! | `price_tax_rate#{country}-{category}` | `state` | [`TaxRates`] | `commerce-pricing-api` |
 
 pub mod calculation;
+pub mod cart;
 mod change;
+pub mod credit;
+pub mod customer;
 pub mod operations;
+pub mod order;
 pub mod price;
 mod refusal;
 pub mod stock;
 pub mod tax;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod tier;
 
+pub use cart::Cart;
 pub use change::{Change, Done};
+pub use credit::CreditAccount;
+pub use customer::Customer;
+pub use order::Order;
 pub use price::Price;
 pub use refusal::Refusal;
 pub use stock::Stock;
@@ -40,8 +63,14 @@ pub const DOMAIN: domain::Domain = domain::Domain {
     name: "commerce",
     table_setting: "COMMERCE_TABLE",
     aggregates: &[
+        &domain::Of::<Cart>::NEW,
+        &domain::Of::<CreditAccount>::NEW,
+        &domain::Of::<credit::Reservation>::NEW,
+        &domain::Of::<Customer>::NEW,
+        &domain::Of::<Order>::NEW,
         &domain::Of::<Price>::NEW,
         &domain::Of::<Stock>::NEW,
+        &domain::Of::<stock::Reservation>::NEW,
         &domain::Of::<TaxRates>::NEW,
         &domain::Of::<Tier>::NEW,
     ],

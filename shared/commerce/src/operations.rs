@@ -1,11 +1,26 @@
-//! What is done with prices: load, decide, save; and calculate. The API, Flow and every other caller run these; a caller of a
-//! command brings the transaction, and commits it if the operation succeeds.
+//! What is done in commerce: load, decide, save; and calculate. The APIs, the consumers, Flow and every other caller run these;
+//! a caller of a command brings the transaction, and commits it if the operation succeeds.
+
+mod carts;
+mod credit;
+mod customers;
+mod orders;
+mod reservations;
+
+pub use carts::CartStep;
+pub use credit::{Payment, Stopped as CreditStopped};
+pub use orders::{PlaceOrder, Stopped as OrderStopped};
 
 use std::collections::BTreeMap;
 
 use events::{
-    Contract, CountryCode, Day, Money, Percent, Sequence, Sku, Text, TierName, Timestamp,
-    contracts::price::{Currency, TaxCategory},
+    Contract, CountryCode, Day, ItemId, Money, Percent, ProductId, Sequence, Sku, Text, TierName,
+    Timestamp,
+    contracts::{
+        customer::VatTreatment,
+        order::Item,
+        price::{Currency, TaxCategory},
+    },
 };
 use futures::future::try_join_all;
 use outbox::{Entity, Error, Key, Outbox, State, Table, Transaction, decode_item};
@@ -30,6 +45,11 @@ impl From<Refusal> for Stopped {
     }
 }
 
+/// Who changes a state as a step of an order.
+fn system() -> Result<Text<256>, events::TextError> {
+    Text::new("system")
+}
+
 /// A line of a question.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LineAsked {
@@ -50,6 +70,8 @@ pub struct OrderAsked {
     pub tier: Option<TierName>,
     /// The country whose tax rates apply.
     pub country: CountryCode,
+    /// How it is taxed.
+    pub vat_treatment: VatTreatment,
     /// The day whose tax rates apply.
     pub day: Day,
     /// The lines, at most [`calculation::MOST_LINES`].
@@ -59,6 +81,8 @@ pub struct OrderAsked {
 /// A line of an order with how it came about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct CalculatedLine {
+    /// The product.
+    pub product_id: ProductId,
     /// The stock-keeping number.
     pub sku: Sku,
     /// How many.
@@ -74,6 +98,23 @@ pub struct CalculatedLine {
     pub tax_rate: Percent,
     /// Its share of the tax.
     pub tax_amount: Money,
+}
+
+impl CalculatedLine {
+    /// The line of a cart or an order.
+    pub(crate) fn item(self, item_id: ItemId) -> Item {
+        Item {
+            item_id,
+            product_id: self.product_id,
+            sku: self.sku,
+            quantity: self.quantity,
+            unit_price: self.unit.unit_price,
+            line_total: self.line_total,
+            tax_category: Some(self.tax_category),
+            tax_rate: Some(self.tax_rate),
+            tax_amount: Some(self.tax_amount),
+        }
+    }
 }
 
 /// What an order would come to.
@@ -228,7 +269,7 @@ impl Commerce<'_> {
     ) -> Result<(UnitCalculation, Money), Stopped> {
         let skus = [sku];
         let (tier, lists) = futures::try_join!(self.known_tier(tier), self.lists(currency, &skus))?;
-        Ok(of_line(&lists[0], quantity, tier.as_ref())?)
+        Ok(of_line(&lists[0].1, quantity, tier.as_ref())?)
     }
 
     /// Calculates what an order would come to.
@@ -245,7 +286,7 @@ impl Commerce<'_> {
         )?;
         let mut lines = Vec::with_capacity(asked.lines.len());
         let mut taxed = Vec::with_capacity(asked.lines.len());
-        for (line, list) in asked.lines.iter().zip(&lists) {
+        for (line, (product_id, list)) in asked.lines.iter().zip(&lists) {
             let (unit, line_total) = of_line(list, line.quantity, tier.as_ref())?;
             let tax_category = line.tax_category;
             let tax_rate = rates[&tax_category];
@@ -255,6 +296,7 @@ impl Commerce<'_> {
                 tax_rate,
             });
             lines.push(CalculatedLine {
+                product_id: product_id.clone(),
                 sku: line.sku.clone(),
                 quantity: line.quantity,
                 unit,
@@ -281,8 +323,13 @@ impl Commerce<'_> {
         Ok(Some(tier.ok_or_else(unknown)?))
     }
 
-    /// The prices in a currency of the sku of each line, in the order of the lines. Each sku is read once, all in one call.
-    async fn lists(&self, currency: Currency, lines: &[&Sku]) -> Result<Vec<PriceList>, Stopped> {
+    /// The product and the prices in a currency of the sku of each line, in the order of the lines. Each sku is read once, all
+    /// in one call.
+    async fn lists(
+        &self,
+        currency: Currency,
+        lines: &[&Sku],
+    ) -> Result<Vec<(ProductId, PriceList)>, Stopped> {
         let mut skus = lines.to_vec();
         skus.sort_unstable();
         skus.dedup();
@@ -313,20 +360,24 @@ impl Commerce<'_> {
             return Err(Refusal::UnknownSkus { lines: unknown }.into());
         }
         let list = |sku: &Sku| {
-            prices
-                .get(sku)
-                .and_then(|price| price.currencies().get(&currency))
+            let price = prices.get(sku)?;
+            let list = price.currencies().get(&currency)?;
+            Some((price.product_id().clone(), list.clone()))
         };
         let priceless = places(&|sku| list(sku).is_none());
         if !priceless.is_empty() {
             let lines = priceless;
             return Err(Refusal::NoPrice { lines, currency }.into());
         }
-        Ok(lines.iter().filter_map(|sku| list(sku)).cloned().collect())
+        Ok(lines.iter().filter_map(|sku| list(sku)).collect())
     }
 
-    /// The rates of all categories of an order's lines. Each is read once; that of the category `zero` is zero.
+    /// The rates of all categories of an order's lines. Each is read once; that of the category `zero` is zero, and so is each
+    /// if the order is not taxed by its country's rates.
     async fn rates(&self, asked: &OrderAsked) -> Result<BTreeMap<TaxCategory, Percent>, Stopped> {
+        if asked.vat_treatment != VatTreatment::Domestic {
+            return Ok(TaxCategory::ALL.map(|one| (one, Percent::ZERO)).into());
+        }
         let (country, day) = (&asked.country, asked.day);
         let taxed = asked.lines.iter().map(|line| line.tax_category);
         let mut categories: Vec<TaxCategory> = taxed

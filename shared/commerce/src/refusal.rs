@@ -1,7 +1,7 @@
 //! Why a command or a question is refused.
 
 use events::{
-    CountryCode, Day, ProductId, Sku, TierName,
+    CountryCode, Day, OrderId, ProductId, Sku, TierName,
     contracts::price::{Currency, TaxCategory},
 };
 
@@ -27,6 +27,12 @@ pub enum Refusal {
         on_hand: u32,
         /// What of it is reserved.
         reserved: u32,
+    },
+    /// The goods of an order are shipped, but nothing is known of them.
+    #[error("nothing is reserved for order {order_id}")]
+    NothingReserved {
+        /// The order.
+        order_id: OrderId,
     },
     /// More would be there than a stock can hold.
     #[error("a stock holds at most {most}")]

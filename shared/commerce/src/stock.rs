@@ -1,8 +1,12 @@
 //! The stock of a sku: what is in the house, and what of it is reserved for orders.
 
+mod reservation;
+
+pub use reservation::{RESERVATION, Reservation};
+
 use domain::{Contradiction, Rebuild, Step, must};
 use events::{
-    Contract as _, Envelope, ProductId, Retention, Sequence, Sku, Text, Timestamp,
+    Contract as _, Envelope, OrderId, ProductId, Retention, Sequence, Sku, Text, Timestamp,
     contracts::stock::{ChangeType, Changed, StockStatus},
     subscription,
 };
@@ -115,6 +119,26 @@ pub enum StockStep {
         /// The quantity; 0: never.
         quantity: u32,
     },
+    /// So much is reserved for an order, given back by it, or leaves the house.
+    Order {
+        /// The order.
+        order_id: OrderId,
+        /// How much.
+        quantity: u32,
+        /// Which of the three.
+        step: OrderStep,
+    },
+}
+
+/// What an order does with the stock of a sku.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OrderStep {
+    /// A part is reserved for it. The caller has asked how much can be sold.
+    Reserve,
+    /// What was reserved is given back.
+    Release,
+    /// What was reserved leaves the house.
+    Ship,
 }
 
 /// Decides a step of the stock of a sku; `version` is the one that the row has after the change. It has no event if the step
@@ -144,7 +168,7 @@ pub fn change(
         },
         (None, _) => return Err(Refusal::UnknownStock { sku: sku.clone() }),
     };
-    let mut reason = None;
+    let (mut reason, mut order) = (None, None);
     let (change_type, on_hand) = match step {
         StockStep::Counted {
             product_id,
@@ -168,6 +192,25 @@ pub fn change(
         StockStep::Threshold { quantity } => {
             stock.threshold_low_stock = quantity;
             (ChangeType::ThresholdChanged, i64::from(stock.on_hand))
+        }
+        StockStep::Order {
+            order_id,
+            quantity,
+            step,
+        } => {
+            order = Some(order_id);
+            let (on_hand, reserved) = (stock.on_hand, stock.reserved);
+            let moved = match step {
+                OrderStep::Reserve => reserved.checked_add(quantity),
+                OrderStep::Release | OrderStep::Ship => reserved.checked_sub(quantity),
+            };
+            stock.reserved = moved.ok_or(Refusal::BelowReserved { on_hand, reserved })?;
+            let left = i64::from(on_hand);
+            match step {
+                OrderStep::Reserve => (ChangeType::OrderReserved, left),
+                OrderStep::Release => (ChangeType::ReservationReleased, left),
+                OrderStep::Ship => (ChangeType::Shipped, left - i64::from(quantity)),
+            }
         }
     };
     if on_hand < i64::from(stock.reserved) {
@@ -203,6 +246,7 @@ pub fn change(
         on_hand: Some(stock.on_hand),
         reserved: Some(stock.reserved),
         reason,
+        order_id: order,
         version: Some(version),
     };
     Ok(Change::new(stock, event))
@@ -255,6 +299,14 @@ impl Rebuild for Stock {
         must(
             stock.reserved <= stock.on_hand,
             "more is reserved than is there",
+        )?;
+        let of_order = matches!(
+            event.change_type,
+            ChangeType::OrderReserved | ChangeType::ReservationReleased | ChangeType::Shipped
+        );
+        must(
+            of_order == event.order_id.is_some(),
+            "it must name an order if, and only if, it is a step of one",
         )?;
         must(
             (event.new_quantity, event.new_available) == (stock.available(), stock.available()),

@@ -147,6 +147,15 @@ impl Draft {
         self
     }
 
+    /// Makes an event of the same transaction its cause: it belongs to that event's chain.
+    #[must_use]
+    pub fn caused_by(mut self, sibling: &Envelope) -> Self {
+        self.correlation_id = Some(sibling.correlation_id);
+        self.causation_id = Some(sibling.event_id);
+        self.parent_event_id = Some(sibling.event_id);
+        self
+    }
+
     /// Sets the program that makes the event. An event that other systems published keeps what its own producer wrote.
     #[must_use]
     pub fn made_by(mut self, program: &Program) -> Self {

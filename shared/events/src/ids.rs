@@ -154,6 +154,12 @@ domain_ids! {
     OperationId,
     /// The id of one endpoint that is sent events.
     WebhookId,
+    /// The id of one customer's cart.
+    CartId,
+    /// The id of one customer's order of goods.
+    OrderId,
+    /// The id of one line of an order.
+    ItemId,
 }
 
 impl From<EventId> for CorrelationId {

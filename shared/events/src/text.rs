@@ -297,6 +297,33 @@ text_type!(
 );
 
 text_type!(
+    /// The id of a customer of the shop.
+    CustomerId, "customer_id", "1 to 64 letters, digits, '.', '_' or '-', starting with a letter or digit",
+    r"^[A-Za-z0-9][A-Za-z0-9._-]*$", 1..=64,
+    |text| all_then(text, |c| c.is_ascii_alphanumeric(), |c| c.is_ascii_alphanumeric() || "._-".contains(c))
+);
+
+text_type!(
+    /// The number of an order as people read it, e.g. `ORD-00012345`. No two orders have the same; numbers are left out.
+    OrderNumber, "order_number", "ORD- and 8 to 16 digits",
+    r"^ORD-[0-9]{8,16}$", 12..=20,
+    |text| text.strip_prefix("ORD-").is_some_and(|digits| (8..=16).contains(&digits.len())
+        && digits.bytes().all(|byte| byte.is_ascii_digit()))
+);
+
+impl OrderNumber {
+    /// The order number of a number.
+    #[must_use]
+    pub fn of(number: u64) -> Self {
+        // A number of Millrace's has at most 16 digits, like a sequence.
+        Self(Cow::Owned(format!(
+            "ORD-{:08}",
+            number.min(crate::Sequence::MAX)
+        )))
+    }
+}
+
+text_type!(
     /// The name of a price tier, e.g. `gold`: the customers of a tier get the same percentage off.
     TierName, "tier", "1 to 50 lower-case letters, digits, '_' or '-', starting with a letter",
     r"^[a-z][a-z0-9_-]*$", 1..=50,

@@ -309,16 +309,29 @@ impl Outbox {
         first: &str,
         second: &str,
     ) -> Result<(Entity<S>, Entity<S>), Error> {
-        let mut items = self
-            .store
-            .get_many(&[S::key(table, first), S::key(table, second)])
-            .await?
-            .into_iter();
-        let (one, two) = (items.next().flatten(), items.next().flatten());
-        Ok((
-            Entity::read(table, first, one)?,
-            Entity::read(table, second, two)?,
-        ))
+        let mut both = self.load_each(table, &[first, second]).await?.into_iter();
+        match (both.next(), both.next()) {
+            (Some(one), Some(two)) => Ok((one, two)),
+            // There is one for each id.
+            _ => Err(Error::Refused("two aggregates were asked for".to_owned())),
+        }
+    }
+
+    /// Reads aggregates of one type in one consistent call, at most 100 of them. The result has one for each id, in the order
+    /// of the ids. No two ids may be the same.
+    ///
+    /// # Errors
+    /// [`Error`] when the store fails or an item cannot be read.
+    pub async fn load_each<S: State>(
+        &self,
+        table: &Table,
+        ids: &[&str],
+    ) -> Result<Vec<Entity<S>>, Error> {
+        let keys: Vec<Key> = ids.iter().map(|id| S::key(table, id)).collect();
+        let items = self.store.get_many(&keys).await?;
+        let read = ids.iter().zip(items);
+        read.map(|(id, item)| Entity::read(table, id, item))
+            .collect()
     }
 
     /// Reads a row, consistently.

@@ -72,16 +72,14 @@ impl Settlements<'_> {
     pub async fn create_payment(
         &self,
         transaction: &mut Transaction,
-        payment_id: PaymentId,
-        amount: Money,
-        currency: Currency,
+        create: payment::Create,
     ) -> Result<payment::PaymentChange, Stopped> {
-        let entity = self.payment(payment_id).await?;
+        let entity = self.payment(create.payment_id).await?;
         if entity.state().is_some() {
             return Err(Refusal::IdTaken.into());
         }
         let (version, now) = (entity.next_version()?, transaction.now());
-        let change = payment::PaymentChange::create(payment_id, amount, currency, version, now)?;
+        let change = payment::PaymentChange::create(create, version, now)?;
         change.save(transaction, &entity)?;
         Ok(change)
     }

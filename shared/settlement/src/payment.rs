@@ -6,7 +6,7 @@ mod rebuild;
 use events::{
     Contract, Draft, DraftError, Money, PaymentId, Sequence, SettlementId, Text, Timestamp,
     contracts::payment::{
-        Allocated, Created, Currency, PaymentStatus, Refunded, Released, StatusChanged,
+        Allocated, Created, Currency, PaymentStatus, Reference, Refunded, Released, StatusChanged,
     },
 };
 use outbox::{BuildError, Entity, State, Transaction};
@@ -24,6 +24,9 @@ pub struct Payment {
     amount: Money,
     /// The currency of all its amounts.
     currency: Currency,
+    /// What it is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reference: Option<Reference>,
     /// The payment's status.
     status: PaymentStatus,
     /// The sum of all refunds; never more than the amount.
@@ -63,6 +66,12 @@ impl Payment {
     #[must_use]
     pub fn currency(&self) -> Currency {
         self.currency
+    }
+
+    /// What it is for.
+    #[must_use]
+    pub fn reference(&self) -> Option<&Reference> {
+        self.reference.as_ref()
     }
 
     /// When the payment last changed.
@@ -167,6 +176,19 @@ impl Event {
     }
 }
 
+/// The command to create a payment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Create {
+    /// The new payment's id.
+    pub payment_id: PaymentId,
+    /// The amount to pay.
+    pub amount: Money,
+    /// The currency of all its amounts.
+    pub currency: Currency,
+    /// What it is for.
+    pub reference: Option<Reference>,
+}
+
 /// A payment under decision: its state so far, and the events of the steps taken so far.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PaymentChange {
@@ -180,13 +202,13 @@ impl PaymentChange {
     ///
     /// # Errors
     /// [`Refusal::AmountNotPositive`].
-    pub fn create(
-        payment_id: PaymentId,
-        amount: Money,
-        currency: Currency,
-        version: Sequence,
-        now: Timestamp,
-    ) -> Result<Self, Refusal> {
+    pub fn create(create: Create, version: Sequence, now: Timestamp) -> Result<Self, Refusal> {
+        let Create {
+            payment_id,
+            amount,
+            currency,
+            reference,
+        } = create;
         if amount.is_zero() {
             return Err(Refusal::AmountNotPositive);
         }
@@ -194,6 +216,7 @@ impl PaymentChange {
             payment_id,
             amount,
             currency,
+            reference: reference.clone(),
             status: PaymentStatus::Created,
             refunded: Money::ZERO,
             refunds: 0,
@@ -206,6 +229,7 @@ impl PaymentChange {
             payment_id,
             amount,
             currency,
+            reference,
             version,
         });
         Ok(Self {
@@ -250,6 +274,9 @@ impl PaymentChange {
             from_status: from,
             to_status: to,
             error: self.state.error.clone(),
+            amount: Some(self.state.amount),
+            currency: Some(self.state.currency),
+            reference: self.state.reference.clone(),
             version: self.version,
         }));
         Ok(self)

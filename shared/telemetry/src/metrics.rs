@@ -43,13 +43,15 @@ pub enum Counter {
     DeadLettersOpen,
     /// Movements that the chain did not confirm in time.
     ChainJobFailed,
+    /// Orders that credit and stock have not answered for too long.
+    OrdersStuck,
     /// Clients to which a process streams events, reported once a minute.
     StreamClients,
 }
 
 impl Counter {
     /// Every counter, for dashboards and tests.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::EventPublished,
         Self::EventPublishError,
         Self::EventDuplicateDetected,
@@ -59,6 +61,7 @@ impl Counter {
         Self::EventParked,
         Self::DeadLettersOpen,
         Self::ChainJobFailed,
+        Self::OrdersStuck,
         Self::StreamClients,
     ];
 
@@ -75,6 +78,7 @@ impl Counter {
             Self::EventParked => "EventParked",
             Self::DeadLettersOpen => "DeadLettersOpen",
             Self::ChainJobFailed => "ChainJobFailed",
+            Self::OrdersStuck => "OrdersStuck",
             Self::StreamClients => "StreamClients",
         }
     }

@@ -171,6 +171,16 @@ impl Service {
         self.command(Method::PUT, path, key, body).await
     }
 
+    /// The response to a PATCH with an idempotency key.
+    pub async fn patch(&self, path: &str, key: &str, body: &Value) -> Answer {
+        self.command(Method::PATCH, path, key, body).await
+    }
+
+    /// The response to a DELETE with an idempotency key.
+    pub async fn delete(&self, path: &str, key: &str) -> Answer {
+        self.command(Method::DELETE, path, key, &Value::Null).await
+    }
+
     async fn command(&self, method: Method, path: &str, key: &str, body: &Value) -> Answer {
         let request = self.request(method, path).header("idempotency-key", key);
         self.send(request, body).await

@@ -30,7 +30,7 @@ pub const DOMAINS: &[Domain] = &[
     },
     Domain {
         name: "commerce",
-        events: &["price", "stock"],
+        events: &["cart", "credit", "customer", "order", "price", "stock"],
     },
 ];
 

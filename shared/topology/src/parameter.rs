@@ -109,6 +109,8 @@ pub enum Group {
     Wallet,
     /// The settlements.
     Settlement,
+    /// The orders of goods.
+    Commerce,
     /// The functions that notify members.
     Notifications,
     /// The audit log.
@@ -133,6 +135,7 @@ impl Group {
             Self::Chain => "Cloud credits on a chain",
             Self::Wallet => "Wallets",
             Self::Settlement => "Settlements",
+            Self::Commerce => "Orders",
             Self::Notifications => "Notifications",
             Self::AuditLog => "Audit log",
             Self::Webhooks => "Webhooks",

@@ -1,5 +1,5 @@
-//! Commerce through the deployed stack: prices are set and published, and an order comes to what they say;
-//! stock is counted and corrected.
+//! Commerce through the deployed stack: prices are set and published, and an order comes to what they say; stock is counted and
+//! corrected; an order goes from placed to completed, or is refused with nothing held.
 
 use super::*;
 
@@ -135,5 +135,274 @@ async fn stock_is_corrected_once_however_often_and_at_the_same_time_it_is_asked_
     let path = format!("/api/v1/events/witness?aggregate_type=stock&aggregate_id={sku}");
     let witness = stack.get(&path).await?;
     assert_eq!(witness["verdict"], "agrees", "{witness}");
+    Ok(())
+}
+
+/// A sku at 150.00 and so many pieces of it, taxed with 19 % in a country that nobody has.
+async fn sold(stack: &Stack, pieces: u32) -> Result<String> {
+    let sku = unique("PRD");
+    let price = json!({ "product_id": "PRD-1", "currency": "EUR", "base_price": "150" });
+    put(stack, &format!("/api/v1/prices/{sku}"), &price).await?;
+    let stock = json!({ "product_id": "PRD-1", "quantity": pieces });
+    put(stack, &format!("/api/v1/stock/{sku}"), &stock).await?;
+    let rate = json!({ "rate": 19, "valid_from": "2017-01-01" });
+    put(stack, "/api/v1/tax-rates/XA/standard", &rate).await?;
+    Ok(sku)
+}
+
+/// A customer, with this credit if it is a business.
+async fn buyer(stack: &Stack, credit: Option<u32>) -> Result<String> {
+    let id = unique("CUST");
+    let customer = json!({
+        "customer_type": if credit.is_some() { "b2b" } else { "b2c" }, "name": "Acme", "email": "orders@acme.example",
+        "payment_term": if credit.is_some() { "net_30" } else { "immediate" }, "country": "XA",
+    });
+    put(stack, &format!("/api/v1/customers/{id}"), &customer).await?;
+    if let Some(limit) = credit {
+        let limit = json!({ "currency": "EUR", "credit_limit": limit });
+        put(
+            stack,
+            &format!("/api/v1/credit-accounts/{id}/limit"),
+            &limit,
+        )
+        .await?;
+    }
+    Ok(id)
+}
+
+async fn order(stack: &Stack, customer: &str, sku: &str, quantity: u32) -> Result<Reply> {
+    let body = json!({
+        "customer_id": customer, "currency": "EUR", "lines": [{ "sku": sku, "quantity": quantity }],
+    });
+    let key = unique("key");
+    let path = "/api/v1/orders";
+    stack
+        .call(Method::POST, path, Some(&key), Some(&body))
+        .await
+}
+
+/// A cart with so many pieces, and the order that it became.
+async fn checked_out(
+    stack: &Stack,
+    customer: &str,
+    sku: &str,
+    quantity: u32,
+) -> Result<(String, Value)> {
+    let post = async |path: String, body: Value| {
+        stack
+            .call(Method::POST, &path, Some(&unique("key")), Some(&body))
+            .await
+    };
+    let made = json!({ "customer_id": customer, "currency": "EUR" });
+    let made = post("/api/v1/carts".to_owned(), made).await?;
+    let made = made.expect(StatusCode::CREATED)?;
+    let id = made["cart_id"].as_str().ok_or("no cart_id")?.to_owned();
+    let cart = format!("/api/v1/carts/{id}");
+    let line = json!({ "sku": sku, "quantity": quantity });
+    let filled = post(format!("{cart}/items"), line).await?;
+    let total = filled.expect(StatusCode::OK)?["totals"]["total"].clone();
+    let other = json!({ "expected_total": 1 });
+    let other = post(format!("{cart}/checkout"), other).await?;
+    let other = other.expect(StatusCode::CONFLICT)?;
+    assert_eq!(other["type"], "urn:millrace:problem:total-changed");
+    let placed = json!({ "expected_total": total });
+    let placed = post(format!("{cart}/checkout"), placed).await?;
+    Ok((id, placed.expect(StatusCode::CREATED)?))
+}
+
+fn id_of(placed: &Value) -> Result<String> {
+    Ok(placed["order_id"].as_str().ok_or("no order_id")?.to_owned())
+}
+
+/// Waits until the order has left `pending`; returns it.
+async fn decided(stack: &Stack, id: &str) -> Result<Value> {
+    let path = format!("/api/v1/orders/{id}");
+    until("credit and stock", SOON, || async {
+        let order = stack.get(&path).await?;
+        Ok((order["status"] != "pending").then_some(order))
+    })
+    .await
+}
+
+/// Waits until nothing of the order is under way, and checks what is stored of it against its events.
+async fn settled(stack: &Stack, id: &str, customer: &str, sku: &str) -> Result {
+    for kind in ["order", "credit_reservation", "stock_reservation"] {
+        for event in history(stack, kind, id).await? {
+            let event_id = event["event_id"].as_str().ok_or("no event_id")?;
+            handled_by_all(stack, event_id, SOON).await?;
+        }
+    }
+    for (kind, id) in [
+        ("order", id),
+        ("credit_reservation", id),
+        ("stock_reservation", id),
+        ("credit", customer),
+        ("stock", sku),
+    ] {
+        if history(stack, kind, id).await?.is_empty() {
+            continue;
+        }
+        let path = format!("/api/v1/events/witness?aggregate_type={kind}&aggregate_id={id}");
+        let witness = stack.get(&path).await?;
+        assert_eq!(witness["verdict"], "agrees", "{kind}: {witness}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_order_goes_from_credit_over_stock_to_delivered_and_paid() -> Result {
+    let (_use, stack) = (shared_use().await, Stack::connect().await?);
+    let (sku, customer) = (sold(&stack, 20).await?, buyer(&stack, Some(5000)).await?);
+    let (cart, placed) = checked_out(&stack, &customer, &sku, 10).await?;
+    assert_eq!(placed["totals"]["total"], 1785, "{placed}");
+    let id = id_of(&placed)?;
+    assert_eq!(decided(&stack, &id).await?["status"], "confirmed");
+    let account = format!("/api/v1/credit-accounts/{customer}");
+    let (credit, stock) = (
+        stack.get(&account).await?,
+        stack.get(&format!("/api/v1/stock/{sku}")).await?,
+    );
+    assert_eq!(
+        (&credit["reserved"], &credit["balance"]),
+        (&json!(1785), &json!(0))
+    );
+    assert_eq!(
+        (&stock["on_hand"], &stock["reserved"]),
+        (&json!(20), &json!(10))
+    );
+
+    let path = format!("/api/v1/orders/{id}");
+    let parcel = json!({ "carrier": "Sameday", "tracking": "1SDY123456" });
+    let post = async |path: String, body: Value| -> Result<Value> {
+        let answer = stack
+            .call(Method::POST, &path, Some(&unique("key")), Some(&body))
+            .await?;
+        answer.expect(StatusCode::OK)
+    };
+    post(format!("{path}/ship"), parcel).await?;
+    let owed = until("the debt", SOON, || async {
+        let credit = stack.get(&account).await?;
+        Ok((credit["balance"] == 1785).then_some(credit))
+    });
+    assert_eq!(owed.await?["reserved"], 0);
+    until("the stock", SOON, || async {
+        let stock = stack.get(&format!("/api/v1/stock/{sku}")).await?;
+        Ok((stock["on_hand"] == 10 && stock["reserved"] == 0).then_some(()))
+    })
+    .await?;
+    let late = stack
+        .call(
+            Method::POST,
+            &format!("{path}/cancel"),
+            Some(&unique("key")),
+            None,
+        )
+        .await?;
+    let late = late.expect(StatusCode::CONFLICT)?;
+    assert_eq!(late["type"], "urn:millrace:problem:illegal-transition");
+
+    let paid = json!({ "order_id": id, "amount": 1785, "external_reference": unique("BT") });
+    let paid = post(format!("{account}/payments"), paid).await?;
+    assert_eq!(paid["balance"], 0);
+    post(format!("{path}/deliver"), json!({})).await?;
+    until("payment and delivery", SOON, || async {
+        let order = stack.get(&path).await?;
+        Ok((order["status"] == "completed").then_some(()))
+    })
+    .await?;
+    settled(&stack, &id, &customer, &sku).await?;
+    let witness = format!("/api/v1/events/witness?aggregate_type=cart&aggregate_id={cart}");
+    let witness = stack.get(&witness).await?;
+    assert_eq!(witness["verdict"], "agrees", "{witness}");
+    let timeline = stack.get(&format!("{path}/timeline")).await?;
+    let steps = timeline["steps"].as_array().ok_or("no steps")?;
+    let told: Vec<&str> = steps
+        .iter()
+        .filter_map(|step| step["event_type"].as_str())
+        .collect();
+    assert_eq!(
+        told[..5],
+        [
+            "order.created",
+            "credit.reservation_changed",
+            "order.stock_requested",
+            "stock.reservation_changed",
+            "order.confirmed"
+        ],
+        "{timeline}"
+    );
+    assert!(steps[1..5].iter().all(|step| step["caused_by"].is_string()));
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_order_that_is_refused_or_cancelled_holds_nothing() -> Result {
+    let (_use, stack) = (shared_use().await, Stack::connect().await?);
+    let sku = sold(&stack, 10).await?;
+    let poor = buyer(&stack, Some(1000)).await?;
+    let placed = order(&stack, &poor, &sku, 10).await?;
+    let id = id_of(&placed.expect(StatusCode::CREATED)?)?;
+    let rejected = decided(&stack, &id).await?;
+    assert_eq!(
+        (&rejected["status"], &rejected["rejection"]),
+        (&json!("rejected"), &json!("insufficient_credit"))
+    );
+    settled(&stack, &id, &poor, &sku).await?;
+
+    // Both want more than half of the goods at the same moment.
+    let rich = buyer(&stack, Some(50_000)).await?;
+    let both =
+        futures::future::try_join(order(&stack, &rich, &sku, 6), order(&stack, &rich, &sku, 6));
+    let both = both.await?;
+    let (mut confirmed, mut refused) = (Vec::new(), 0);
+    for placed in [both.0, both.1] {
+        if placed.status == StatusCode::CONFLICT {
+            refused += 1;
+            continue;
+        }
+        let id = id_of(&placed.expect(StatusCode::CREATED)?)?;
+        let order = decided(&stack, &id).await?;
+        if order["status"] == "confirmed" {
+            confirmed.push(id);
+        } else {
+            assert_eq!(order["rejection"], "out_of_stock", "{order}");
+            settled(&stack, &id, &rich, &sku).await?;
+            refused += 1;
+        }
+    }
+    assert_eq!((confirmed.len(), refused), (1, 1));
+
+    let cancel = format!("/api/v1/orders/{}/cancel", confirmed[0]);
+    let why = json!({ "reason": "ordered twice" });
+    let cancelled = stack
+        .call(Method::POST, &cancel, Some(&unique("key")), Some(&why))
+        .await?;
+    cancelled.expect(StatusCode::OK)?;
+    settled(&stack, &confirmed[0], &rich, &sku).await?;
+    for customer in [&poor, &rich] {
+        let path = format!("/api/v1/credit-accounts/{customer}");
+        let credit = stack.get(&path).await?;
+        assert_eq!(
+            (&credit["reserved"], &credit["balance"]),
+            (&json!(0), &json!(0))
+        );
+    }
+    let stock = stack.get(&format!("/api/v1/stock/{sku}")).await?;
+    assert_eq!(
+        (&stock["on_hand"], &stock["reserved"]),
+        (&json!(10), &json!(0))
+    );
+
+    // A consumer needs no credit, and pays before the goods are shipped.
+    let consumer = buyer(&stack, None).await?;
+    let placed = order(&stack, &consumer, &sku, 1).await?;
+    let id = id_of(&placed.expect(StatusCode::CREATED)?)?;
+    assert_eq!(decided(&stack, &id).await?["status"], "confirmed");
+    let ship = format!("/api/v1/orders/{id}/ship");
+    let unpaid = stack
+        .call(Method::POST, &ship, Some(&unique("key")), None)
+        .await?;
+    let unpaid = unpaid.expect(StatusCode::CONFLICT)?;
+    assert_eq!(unpaid["type"], "urn:millrace:problem:not-paid");
     Ok(())
 }

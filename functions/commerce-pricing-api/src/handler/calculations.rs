@@ -63,6 +63,7 @@ pub async fn order(
         currency: asked.currency,
         tier: asked.tier,
         country: asked.country,
+        vat_treatment: asked.vat_treatment,
         day: asked.day.unwrap_or_else(today),
         lines: lines.collect(),
     };

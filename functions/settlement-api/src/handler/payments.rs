@@ -5,7 +5,10 @@ use std::sync::Arc;
 use api::{Command, Created, Path, Problem, Reply, State};
 use events::{PaymentId, Sequence};
 use serde::Serialize;
-use settlement::{Refusal, payment::PaymentChange};
+use settlement::{
+    Refusal,
+    payment::{Create, PaymentChange},
+};
 
 use super::{App, refused, unknown_payment};
 use crate::wire::{
@@ -30,11 +33,14 @@ pub async fn create(
 ) -> Result<Created<PaymentAnswer>, Problem> {
     let app = &app;
     api::execute(&app.outbox, &command, async move |mut transaction, body| {
-        let (payment_id, amount) = (transaction.uuid().into(), body.amount.amount());
+        let create = Create {
+            payment_id: transaction.uuid().into(),
+            amount: body.amount.amount(),
+            currency: body.currency,
+            reference: body.reference.clone(),
+        };
         let settlements = app.settlements();
-        let done = settlements
-            .create_payment(&mut transaction, payment_id, amount, body.currency)
-            .await;
+        let done = settlements.create_payment(&mut transaction, create).await;
         api::decided(transaction, done, refused, answer)
     })
     .await

@@ -3,7 +3,7 @@
 use api::PositiveInput;
 use events::{
     Fiat, Money, PaymentId, Sequence, Text,
-    contracts::payment::{Currency, PaymentStatus},
+    contracts::payment::{Currency, PaymentStatus, Reference},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -16,6 +16,9 @@ pub struct PaymentRequest {
     pub amount: PositiveInput<Fiat>,
     /// The currency.
     pub currency: Currency,
+    /// What it is for, for example an order. What is captured then counts towards it.
+    #[serde(default)]
+    pub reference: Option<Reference>,
 }
 
 /// The path parameter of a payment.

@@ -74,7 +74,10 @@ async fn a_payment_is_authorized_captured_and_given_back() {
     );
     assert_eq!(
         payload(&events[6]),
-        json!({ "payment_id": id, "from_status": "partially_refunded", "to_status": "refunded", "version": 5 })
+        json!({
+            "payment_id": id, "from_status": "partially_refunded", "to_status": "refunded", "amount": 12.5,
+            "currency": "USD", "version": 5,
+        })
     );
     let facts: Vec<String> = events
         .iter()

@@ -28,7 +28,10 @@ use outbox::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use settlement::{Payment, payment::PaymentChange};
+use settlement::{
+    Payment,
+    payment::{Create, PaymentChange},
+};
 use system_api::{
     health::{Health, Probe},
     router::{self, App},
@@ -522,7 +525,13 @@ async fn pay(service: &Service, number: u64, lost: bool) -> PaymentId {
             let (version, now) = (entity.next_version().unwrap(), transaction.now());
             let change = match entity.state() {
                 None => {
-                    PaymentChange::create(id, "12.5".parse().unwrap(), Currency::Eur, version, now)
+                    let create = Create {
+                        payment_id: id,
+                        amount: "12.5".parse().unwrap(),
+                        currency: Currency::Eur,
+                        reference: None,
+                    };
+                    PaymentChange::create(create, version, now)
                 }
                 Some(payment) if step == 1 => PaymentChange::of(payment, version, now).authorize(),
                 Some(payment) => PaymentChange::of(payment, version, now).capture(),
@@ -592,7 +601,7 @@ async fn a_witness_lays_what_is_stored_beside_what_the_events_come_to() {
 async fn a_witness_of_an_unknown_type_names_the_known_ones() {
     let service = Service::start().await;
     let answer = service
-        .get("/api/v1/events/witness?aggregate_type=order&aggregate_id=1")
+        .get("/api/v1/events/witness?aggregate_type=nothing&aggregate_id=1")
         .await;
     assert_eq!(answer.status, 404);
     let known: Vec<&str> = domains::aggregate_types().collect();

@@ -112,12 +112,16 @@ macro_rules! domains {
 }
 
 pub mod alert;
+pub mod cart;
 pub mod cloud;
 pub mod consumer;
+pub mod credit;
+pub mod customer;
 pub mod erp;
 pub mod loan;
 pub mod member;
 pub mod operation;
+pub mod order;
 pub mod payment;
 pub mod price;
 pub mod settlement;
@@ -129,8 +133,8 @@ pub mod wallet;
 pub mod webhook;
 
 domains!(
-    alert, cloud, consumer, erp, loan, member, operation, payment, price, settlement, stock,
-    supplier, system, treasury, wallet, webhook
+    alert, cart, cloud, consumer, credit, customer, erp, loan, member, operation, order, payment,
+    price, settlement, stock, supplier, system, treasury, wallet, webhook
 );
 
 /// What is done with the type of every contract.

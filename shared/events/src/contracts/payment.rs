@@ -105,6 +105,26 @@ impl fmt::Display for PaymentStatus {
     }
 }
 
+/// The kind of thing that a payment is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum ReferenceType {
+    /// An order of goods.
+    Order,
+}
+
+/// What a payment is for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct Reference {
+    /// Its kind.
+    #[serde(rename = "type")]
+    pub reference_type: ReferenceType,
+    /// Its id.
+    pub id: Text<64>,
+}
+
 /// A payment was requested.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Created {
@@ -114,6 +134,9 @@ pub struct Created {
     pub amount: Money,
     /// The currency of the amounts.
     pub currency: Currency,
+    /// What it is for; absent if the caller did not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<Reference>,
     /// The payment's version after this event; projections use it as their version guard.
     pub version: Sequence,
 }
@@ -130,6 +153,15 @@ pub struct StatusChanged {
     /// Why the payment failed; absent if it did not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<Text<500>>,
+    /// The payment's amount. Every event of this version of Millrace has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amount: Option<Money>,
+    /// The currency of the amount. Every event of this version of Millrace has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub currency: Option<Currency>,
+    /// What the payment is for; absent if the caller did not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<Reference>,
     /// The payment's version after this event; projections use it as their version guard.
     pub version: Sequence,
 }

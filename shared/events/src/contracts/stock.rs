@@ -5,11 +5,13 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{ProductId, Retention, Sequence, Sku, Text, Timestamp};
+use super::order::{Goods, Shortage};
+use crate::{OrderId, ProductId, Retention, Sequence, Sku, Text, Timestamp};
 
 contracts! {
     kept Retention::Forever;
     Changed: "stock.changed", Critical, "commerce-catalog-api", "stock" [sku];
+    ReservationChanged: "stock.reservation_changed", Critical, "commerce-stock", "stock_reservation" [order_id];
 }
 
 /// Why a stock changed.
@@ -115,7 +117,76 @@ pub struct Changed {
     /// Why it was corrected, in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Text<500>>,
+    /// The order whose step it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order_id: Option<OrderId>,
     /// The stock's version after this event; projections use it as their version guard. Every event of Millrace has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<Sequence>,
+}
+
+/// Where the goods of an order stand.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum ReservationStatus {
+    /// All of them are reserved.
+    Reserved,
+    /// There was not enough of them, so none is reserved.
+    Failed,
+    /// The order ended before any was asked for. Whatever asks for them later gets none.
+    Withdrawn,
+    /// What was reserved was given back.
+    Released,
+    /// They left the house.
+    Shipped,
+}
+
+impl ReservationStatus {
+    /// Every one of them.
+    pub const ALL: [Self; 5] = [
+        Self::Reserved,
+        Self::Failed,
+        Self::Withdrawn,
+        Self::Released,
+        Self::Shipped,
+    ];
+
+    /// The name on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Reserved => "reserved",
+            Self::Failed => "failed",
+            Self::Withdrawn => "withdrawn",
+            Self::Released => "released",
+            Self::Shipped => "shipped",
+        }
+    }
+}
+
+impl fmt::Display for ReservationStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The reservation of an order's goods changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ReservationChanged {
+    /// The order.
+    pub order_id: OrderId,
+    /// Where its goods stand from now on.
+    pub status: ReservationStatus,
+    /// The order's goods.
+    pub items: Vec<Goods>,
+    /// Every line for which there was not enough.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shortages: Vec<Shortage>,
+    /// When it changed.
+    pub changed_at: Timestamp,
+    /// The reservation's version after this event; projections use it as their version guard.
+    pub version: Sequence,
 }

@@ -98,8 +98,12 @@ fn a_malformed_event_id_is_refused_at_its_place() {
 }
 
 #[test]
-fn the_payloads_of_the_price_and_stock_samples_are_those_of_the_shipped_contracts() {
+fn the_payloads_of_the_samples_are_those_of_the_shipped_contracts() {
     for (name, aggregate) in [
+        (
+            "order-created.json",
+            "order#a1b2c3d4-e5f6-7890-abcd-ef1234567890",
+        ),
         ("price-changed.json", "price#PRD-001-A"),
         ("stock-changed.json", "stock#PRD-001-A"),
     ] {

@@ -52,6 +52,7 @@ impl Rebuild for Payment {
                     payment_id: event.payment_id,
                     amount: event.amount,
                     currency: event.currency,
+                    reference: event.reference,
                     status: PaymentStatus::Created,
                     refunded: Money::ZERO,
                     refunds: 0,
@@ -78,6 +79,17 @@ impl Rebuild for Payment {
                     "it does not start at the current status",
                 )?;
                 PAYMENT.check(from, event.to_status)?;
+                // Events from before they stated the amount say nothing about it.
+                let amount = event.amount.unwrap_or(state.amount);
+                let currency = event.currency.unwrap_or(state.currency);
+                must(
+                    (amount, currency) == (state.amount, state.currency),
+                    "it states another amount than the payment's",
+                )?;
+                must(
+                    event.amount.is_none() || event.reference == state.reference,
+                    "it is for something else than the payment",
+                )?;
                 state.status = event.to_status;
                 state.error = event.error;
                 event.version

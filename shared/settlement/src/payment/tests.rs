@@ -2,6 +2,7 @@ use domain::testing::{Log, at, number};
 use events::contracts::payment::PaymentStatus::{
     Authorized, Cancelled, Captured, Created as New, Failed, PartiallyRefunded, Refunded as Back,
 };
+use events::contracts::payment::ReferenceType;
 use proptest::prelude::*;
 use rust_decimal::Decimal;
 use serde_json::json;
@@ -16,7 +17,16 @@ fn money(text: &str) -> Money {
 
 fn created(amount: &str) -> PaymentChange {
     let id = Uuid::from_u128(1).into();
-    PaymentChange::create(id, money(amount), Currency::Usd, number(1), at(0)).expect("allowed")
+    let create = Create {
+        payment_id: id,
+        amount: money(amount),
+        currency: Currency::Usd,
+        reference: Some(Reference {
+            reference_type: ReferenceType::Order,
+            id: Text::new("a1b2c3d4-e5f6-7890-abcd-ef1234567890").expect("an id"),
+        }),
+    };
+    PaymentChange::create(create, number(1), at(0)).expect("allowed")
 }
 
 fn on(change: &PaymentChange) -> PaymentChange {

@@ -1,17 +1,25 @@
-//! What commerce's functions write: prices, a tier, tax rates and a stock, each changed more than once.
+//! What commerce's functions write: prices, a tier, tax rates, a stock, a customer and its credit, each changed more than once,
+//! and an order with what is reserved for it.
 
 use commerce::{
-    operations::{Commerce, Stopped},
+    credit::Asked,
+    customer::Profile,
+    operations::{CartStep, Commerce, Stopped},
     price::{PriceList, SetPrice},
     stock::StockStep,
     tax::SetTaxRate,
+    testing,
     tier::SetTier,
 };
 use events::{
     CountryCode, ProductId, Sku, Text, TierName,
-    contracts::price::{Currency, TaxCategory, VolumePrice},
+    contracts::{
+        customer::CustomerType,
+        order::Goods,
+        price::{Currency, TaxCategory, VolumePrice},
+    },
 };
-use outbox::{Error, Transaction};
+use outbox::{Error, Outbox, Transaction};
 use testkit::flow::Site;
 
 use super::{World, commerce_table, operator::once};
@@ -39,6 +47,81 @@ pub(super) fn act(world: &World) {
             .await;
         });
     }
+    world
+        .flow
+        .look(|site| async move { order(site.outbox()).await });
+}
+
+/// An order, its credit and its goods, as the consumers move them.
+async fn order(outbox: &Outbox) {
+    let skus = [
+        Sku::new("PRD-2").expect("a sku"),
+        Sku::new("PRD-3").expect("a sku"),
+    ];
+    testing::open(outbox, &skus).await;
+    testing::commit(outbox, 1_000, async |commerce, transaction| {
+        let limit = (Currency::Eur, "6000".parse().expect("money"));
+        commerce
+            .set_credit_limit(transaction, &testing::customer_id(), limit, testing::desk())
+            .await
+    })
+    .await;
+    testing::commit(outbox, 1_001, async |commerce, transaction| {
+        let profile = Profile {
+            tier: TierName::new("gold").ok(),
+            vat_id: Text::new("RO12345678").ok(),
+            ..testing::profile(CustomerType::B2b)
+        };
+        let done = commerce
+            .set_customer(
+                transaction,
+                &testing::customer_id(),
+                profile,
+                testing::desk(),
+            )
+            .await;
+        done.map_err(domain::Stopped::<()>::Failed)
+    })
+    .await;
+    let cart_id = "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a77"
+        .parse()
+        .expect("an id");
+    testing::commit(outbox, 1_005, async |commerce, transaction| {
+        let new = (testing::customer_id(), Currency::Eur);
+        commerce
+            .create_cart(transaction, cart_id, new, testing::desk())
+            .await
+    })
+    .await;
+    testing::commit(outbox, 1_006, async |commerce, transaction| {
+        let step = CartStep::Add {
+            sku: skus[0].clone(),
+            quantity: 2,
+            tax_category: TaxCategory::Standard,
+        };
+        commerce
+            .step_cart(transaction, cart_id, step, testing::desk())
+            .await
+    })
+    .await;
+    testing::place(outbox, &skus, 2, 1_002).await;
+    testing::commit(outbox, 1_003, async |commerce, transaction| {
+        let amount = "100".parse().expect("money");
+        let (order_id, customer_id) = (testing::order_id(), testing::customer_id());
+        let asked = Asked::new(order_id, &customer_id, amount, Currency::Eur);
+        commerce.reserve_credit(transaction, asked).await
+    })
+    .await;
+    testing::commit(outbox, 1_004, async |commerce, transaction| {
+        let goods = skus.iter().map(|sku| Goods {
+            sku: sku.clone(),
+            quantity: 2,
+        });
+        commerce
+            .reserve_stock(transaction, testing::order_id(), goods.collect())
+            .await
+    })
+    .await;
 }
 
 async fn change(site: &Site, number: u32, transaction: &mut Transaction) -> Result<(), Stopped> {

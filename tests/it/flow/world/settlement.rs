@@ -192,8 +192,13 @@ async fn of_payment(
     transaction: &mut Transaction,
 ) -> Result<(), Stopped> {
     if let Step::Create { amount, currency } = step {
-        let amount = money(amount);
-        let created = settlements.create_payment(transaction, id, amount, currency);
+        let create = payment::Create {
+            payment_id: id,
+            amount: money(amount),
+            currency,
+            reference: None,
+        };
+        let created = settlements.create_payment(transaction, create);
         return created.await.map(drop);
     }
     let step = |change: payment::PaymentChange| match step {

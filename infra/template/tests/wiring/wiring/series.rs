@@ -228,6 +228,11 @@ const ROWS: &[Row] = &[
         is_well: &[NOTHING],
     },
     Row {
+        kind: "Sum Millrace/OrdersStuck > 0, 1 of 1 x 60 s",
+        raises: &[&[("OrdersStuck", 0, 1, 1, 1, 1.0)]],
+        is_well: &[NOTHING],
+    },
+    Row {
         kind: "Maximum AWS/SES/Reputation.BounceRate > 0.05, 1 of 1 x 3600 s",
         raises: &[&[("Reputation.BounceRate", 0, 60, 15, 1, 0.051)]],
         is_well: &[&[("Reputation.BounceRate", 0, 60, 15, 1, 0.05)], NOTHING],

@@ -1,0 +1,34 @@
+//! The declaration of `commerce-checkout-api`.
+
+use crate::{
+    Access,
+    Action::{BatchGet, Get, Put, Query},
+    Api, Function, Kind, Method,
+    functions::commerce_pricing_api,
+    tables,
+};
+
+/// The function's declaration.
+pub const FUNCTION: Function = Function::new(
+    "commerce-checkout-api",
+    "Customers, their carts and their orders, under /api/v1/customers, /carts and /orders.",
+    Kind::Api(Api::of(&[
+        (Method::Post, "/api/v1/carts"),
+        (Method::Delete, "/api/v1/carts/{proxy+}"),
+        (Method::Get, "/api/v1/carts/{proxy+}"),
+        (Method::Patch, "/api/v1/carts/{proxy+}"),
+        (Method::Post, "/api/v1/carts/{proxy+}"),
+        (Method::Get, "/api/v1/customers/{proxy+}"),
+        (Method::Put, "/api/v1/customers/{proxy+}"),
+        (Method::Post, "/api/v1/orders"),
+        (Method::Get, "/api/v1/orders/{proxy+}"),
+        (Method::Post, "/api/v1/orders/{proxy+}"),
+    ])),
+)
+.with_domains(&["commerce"])
+.owning(&[Access::to(
+    &commerce_pricing_api::TABLE,
+    &[Get, BatchGet, Put],
+)])
+// The history of a customer and the timeline of an order are their events.
+.reading(&[Access::to(&tables::EVENTS, &[Query])]);

@@ -1,0 +1,9 @@
+//! `commerce-credit-api`: the credit of businesses over HTTP.
+//!
+//! * [`router`]: its endpoints. The OpenAPI document is generated from them.
+//! * [`handler`]: what each endpoint reads, decides and writes.
+//! * [`wire`]: request and response bodies.
+
+pub mod handler;
+pub mod router;
+pub mod wire;

@@ -1,0 +1,344 @@
+//! Orders: placed by a customer, moved by their consumer and by the people who ship them.
+
+use std::time::Duration;
+
+use events::{
+    CustomerId, Day, Money, OrderId, Text,
+    contracts::{
+        credit::{CreditStatus, ReservationChanged as CreditChanged},
+        customer::CustomerType,
+        order::{Goods, Rejection},
+        payment::{self, ReferenceType, StatusChanged as PaymentChanged},
+        price::Currency,
+        stock::{ReservationChanged as StockChanged, ReservationStatus},
+    },
+};
+use outbox::{Condition, Entity, Error, Transaction};
+
+use super::{Commerce, LineAsked, OrderAsked, reservations::short, system};
+use crate::{
+    CreditAccount, Customer, Done, Order,
+    order::{self, Due, Numbers, OrderStep, Overdue, Patience, Placed, Refusal, due::FIRST_LOOK},
+};
+
+/// Why an operation on orders wrote nothing.
+pub type Stopped = domain::Stopped<Refusal>;
+
+impl From<Refusal> for Stopped {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+/// The command to place an order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlaceOrder {
+    /// The order's id, which no other order has.
+    pub order_id: OrderId,
+    /// The customer.
+    pub customer_id: CustomerId,
+    /// The currency.
+    pub currency: Currency,
+    /// The lines, 1 to [`crate::calculation::MOST_LINES`].
+    pub lines: Vec<LineAsked>,
+    /// What the caller expects it to come to; `None`: whatever it does.
+    pub expected_total: Option<Money>,
+    /// Who places it.
+    pub by: Text<256>,
+}
+
+impl Commerce<'_> {
+    /// An order; the entity is empty if there is none.
+    ///
+    /// # Errors
+    /// [`Error`] when it cannot be read.
+    pub async fn order(&self, order_id: OrderId) -> Result<Entity<Order>, Error> {
+        self.load(&order_id.to_string()).await
+    }
+
+    /// Places an order. Stock and account are looked at, so that what cannot succeed is refused at once; nothing is reserved yet.
+    ///
+    /// # Errors
+    /// [`Refusal::IdTaken`], [`Refusal::UnknownCustomer`], [`Refusal::SameSku`], [`Refusal::Calculation`], [`Refusal::TotalChanged`],
+    /// [`Refusal::InsufficientStock`], [`Refusal::NoCreditAccount`]; [`Stopped::Failed`].
+    pub async fn place_order(
+        &self,
+        transaction: &mut Transaction,
+        numbers: &Numbers,
+        place: PlaceOrder,
+    ) -> Result<Done<Order>, Stopped> {
+        let (customer_id, currency) = (&place.customer_id, place.currency);
+        for (line, asked) in place.lines.iter().enumerate() {
+            let sku = &asked.sku;
+            if place.lines[..line].iter().any(|before| before.sku == *sku) {
+                let sku = sku.clone();
+                return Err(Refusal::SameSku { line, sku }.into());
+            }
+        }
+        let (entity, customer, account) = futures::try_join!(
+            self.order(place.order_id),
+            self.customer(customer_id),
+            self.credit_account(customer_id)
+        )?;
+        if entity.state().is_some() {
+            return Err(Refusal::IdTaken.into());
+        }
+        let unknown = || Refusal::UnknownCustomer {
+            customer_id: customer_id.clone(),
+        };
+        let profile = customer.state().map(Customer::profile);
+        let profile = profile.ok_or_else(unknown)?;
+        let has_account = account.state().map(CreditAccount::currency) == Some(currency);
+        if profile.customer_type == CustomerType::B2b && !has_account {
+            let customer_id = customer_id.clone();
+            return Err(Refusal::NoCreditAccount {
+                customer_id,
+                currency,
+            }
+            .into());
+        }
+        let now = transaction.now();
+        let asked = OrderAsked {
+            currency,
+            tier: profile.tier.clone(),
+            country: profile.country.clone(),
+            vat_treatment: profile.vat_treatment,
+            day: Day::of(now),
+            lines: place.lines,
+        };
+        let goods: Vec<Goods> = asked
+            .lines
+            .iter()
+            .map(|line| Goods {
+                sku: line.sku.clone(),
+                quantity: line.quantity,
+            })
+            .collect();
+        let calculated = self.calculate_order(&asked).await;
+        let calculated = calculated.map_err(|stopped| match stopped {
+            domain::Stopped::Refused(refusal) => Refusal::Calculation(refusal).into(),
+            domain::Stopped::Failed(error) => Stopped::Failed(error),
+        })?;
+        let total = calculated.totals.total;
+        if let Some(expected) = place.expected_total
+            && expected != total
+        {
+            return Err(Refusal::TotalChanged {
+                expected,
+                total,
+                currency,
+            }
+            .into());
+        }
+        let stocks = self.stocks(&goods).await?;
+        let shortages: Vec<_> = short(&goods, &stocks).collect();
+        if !shortages.is_empty() {
+            return Err(Refusal::InsufficientStock { shortages }.into());
+        }
+        let lines = calculated.lines.into_iter();
+        let items = lines.map(|line| line.item(transaction.uuid().into()));
+        let items = items.collect();
+        let placed = Placed {
+            order_id: place.order_id,
+            order_number: numbers.next(self.outbox, self.table).await?,
+            customer_id: customer_id.clone(),
+            customer_type: profile.customer_type,
+            payment_term: profile.payment_term,
+            country: asked.country,
+            vat_treatment: asked.vat_treatment,
+            items,
+            totals: calculated.totals,
+            by: place.by,
+        };
+        let due = Due {
+            order_id: placed.order_id,
+            look_at: now.plus(FIRST_LOOK),
+        };
+        transaction.insert(due.key(self.table), &due)?;
+        let change = order::place(placed, entity.next_version()?, now);
+        Ok(change.save(transaction, &entity)?)
+    }
+
+    /// Does a step of an order.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownOrder`], what [`order::change`] refuses; [`Stopped::Failed`].
+    pub async fn step_order(
+        &self,
+        transaction: &mut Transaction,
+        order_id: OrderId,
+        step: OrderStep,
+    ) -> Result<Done<Order>, Stopped> {
+        let entity = self.order(order_id).await?;
+        step_of(transaction, &entity, order_id, step)
+    }
+
+    /// Moves an order as its credit has changed: reserved, refused or paid. A change that comes too late for the order, because
+    /// it was cancelled, changes nothing.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownOrder`], [`Refusal::TooLarge`]; [`Stopped::Failed`].
+    pub async fn credit_moved(
+        &self,
+        transaction: &mut Transaction,
+        event: &CreditChanged,
+    ) -> Result<(), Stopped> {
+        let step = match (&event.payment, event.status) {
+            (Some(payment), _) => OrderStep::Pay {
+                reference: payment.external_reference.clone().into(),
+                on_account: true,
+                amount: payment.amount,
+            },
+            (None, CreditStatus::Reserved) => OrderStep::AskForStock,
+            (None, CreditStatus::Rejected) => OrderStep::Reject {
+                // The contract says why with every rejection.
+                reason: event
+                    .reason
+                    .map_or(Rejection::InsufficientCredit, Rejection::from),
+                shortages: Vec::new(),
+            },
+            // These follow from what the order told itself.
+            (
+                None,
+                CreditStatus::Withdrawn
+                | CreditStatus::Restored
+                | CreditStatus::Owed
+                | CreditStatus::Settled,
+            ) => return Ok(()),
+        };
+        let entity = self.order(event.order_id).await?;
+        let is_payment = matches!(step, OrderStep::Pay { .. });
+        if !is_payment && entity.state().is_some_and(|order| !order.awaits_credit()) {
+            return Ok(());
+        }
+        step_of(transaction, &entity, event.order_id, step).map(drop)
+    }
+
+    /// Moves an order as its goods were reserved or not. A change that comes too late for the order, because it was cancelled,
+    /// changes nothing.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownOrder`]; [`Stopped::Failed`].
+    pub async fn stock_moved(
+        &self,
+        transaction: &mut Transaction,
+        event: &StockChanged,
+    ) -> Result<(), Stopped> {
+        let step = match event.status {
+            ReservationStatus::Reserved => OrderStep::Confirm,
+            ReservationStatus::Failed => OrderStep::Reject {
+                reason: Rejection::OutOfStock,
+                shortages: event.shortages.clone(),
+            },
+            // These follow from what the order told itself.
+            ReservationStatus::Withdrawn
+            | ReservationStatus::Released
+            | ReservationStatus::Shipped => return Ok(()),
+        };
+        let entity = self.order(event.order_id).await?;
+        if entity.state().is_some_and(|order| !order.awaits_stock()) {
+            return Ok(());
+        }
+        step_of(transaction, &entity, event.order_id, step).map(drop)
+    }
+}
+
+impl Commerce<'_> {
+    /// Looks at the orders whose time has come, at most `most` of them: names those that are stuck, cancels those that took too
+    /// long. Returns each order that it did something with, and whether there may be more.
+    ///
+    /// # Errors
+    /// What [`order::change`] refuses; [`Stopped::Failed`].
+    pub async fn look_at_due(
+        &self,
+        transaction: &mut Transaction,
+        patience: Patience,
+        most: u32,
+    ) -> Result<(Vec<(Order, Overdue)>, bool), Stopped> {
+        let now = transaction.now();
+        let query = Due::first(self.table, most);
+        let (mut rows, _) = self.outbox.rows::<Due>(&query).await?;
+        let read = rows.len();
+        rows.retain(|due| due.look_at <= now);
+        let more = read == rows.len() && u32::try_from(read).is_ok_and(|read| read == most);
+        let ids: Vec<String> = rows.iter().map(|due| due.order_id.to_string()).collect();
+        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        let orders = self.outbox.load_each::<Order>(self.table, &ids).await?;
+        let mut found = Vec::new();
+        for (due, entity) in rows.iter().zip(&orders) {
+            transaction.delete(due.key(self.table), Condition::Present);
+            let order_id = due.order_id;
+            let order = entity.state().ok_or(Refusal::UnknownOrder { order_id })?;
+            let overdue = order.overdue(patience, now);
+            match overdue {
+                Overdue::Nothing => continue,
+                Overdue::Wait { until } | Overdue::Stuck { until } => {
+                    // Two looks are never at the same time: this one would find the same.
+                    let look_at = until.max(now.plus(Duration::from_millis(1)));
+                    let due = Due { order_id, look_at };
+                    transaction.insert(due.key(self.table), &due)?;
+                    if matches!(overdue, Overdue::Stuck { .. }) {
+                        step_of(transaction, entity, order_id, OrderStep::Stuck)?;
+                    }
+                }
+                Overdue::Cancel { reason } => {
+                    let step = OrderStep::Cancel {
+                        reason: Some(Text::new(reason)?),
+                        by: system()?,
+                    };
+                    step_of(transaction, entity, order_id, step)?;
+                }
+            }
+            found.push((order.clone(), overdue));
+        }
+        Ok((found, more))
+    }
+
+    /// Counts a captured payment towards the order that it is for. What changes otherwise with a payment, and payments that are
+    /// for nothing, change nothing.
+    ///
+    /// # Errors
+    /// [`Refusal::NoSuchReference`], [`Refusal::UnknownOrder`], [`Refusal::OtherCurrency`]; [`Stopped::Failed`].
+    pub async fn payment_moved(
+        &self,
+        transaction: &mut Transaction,
+        event: &PaymentChanged,
+    ) -> Result<(), Stopped> {
+        let is_captured = event.to_status == payment::PaymentStatus::Captured;
+        let reference = event.reference.as_ref().filter(|_| is_captured);
+        let Some(reference) = reference else {
+            return Ok(());
+        };
+        match reference.reference_type {
+            ReferenceType::Order => {}
+        }
+        let id = &reference.id;
+        let unknown = || Refusal::NoSuchReference { id: id.clone() };
+        let order_id: OrderId = id.as_str().parse().map_err(|_| unknown())?;
+        // A payment that has a reference states its amount.
+        let (amount, currency) = event.amount.zip(event.currency).ok_or_else(unknown)?;
+        let entity = self.order(order_id).await?;
+        let order = entity.state().ok_or(Refusal::UnknownOrder { order_id })?;
+        if order.totals().currency.as_str() != currency.as_str() {
+            let currency = order.totals().currency;
+            return Err(Refusal::OtherCurrency { currency }.into());
+        }
+        let step = OrderStep::Pay {
+            reference: Text::new(event.payment_id.to_string())?,
+            on_account: false,
+            amount,
+        };
+        step_of(transaction, &entity, order_id, step).map(drop)
+    }
+}
+
+fn step_of(
+    transaction: &mut Transaction,
+    entity: &Entity<Order>,
+    order_id: OrderId,
+    step: OrderStep,
+) -> Result<Done<Order>, Stopped> {
+    let order = entity.state().ok_or(Refusal::UnknownOrder { order_id })?;
+    let change = order::change(order, step, entity.next_version()?, transaction.now())?;
+    Ok(change.save(transaction, entity)?)
+}

@@ -1,0 +1,100 @@
+//! The numbers of orders. A process takes a block of them at a time, so that no two orders wait for each other's number.
+
+use std::{ops::Range, sync::Mutex, time::Duration};
+
+use events::OrderNumber;
+use outbox::{
+    CommitError, Condition, Error, Fault, FaultKind, Key, Outbox, Prepared, Reason, Table, Write,
+};
+use serde::{Deserialize, Serialize};
+
+/// How many numbers a block has. Those that a process has left when it ends are never used.
+const BLOCK: u64 = 100;
+
+/// How often a block is asked for while other processes take theirs.
+const TRIES: u32 = 10;
+
+/// The pause before it is asked for again, and how far the pause deviates from it, in percent.
+const PAUSE: Duration = Duration::from_millis(20);
+const JITTER: u64 = 100;
+
+/// How many numbers were taken so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Taken {
+    taken: u64,
+}
+
+/// The numbers that this process has taken and not yet given.
+#[derive(Debug, Default)]
+pub struct Numbers(Mutex<Range<u64>>);
+
+impl Numbers {
+    fn key(table: &Table) -> Key {
+        table.key("order_numbers", "taken")
+    }
+
+    fn given(&self) -> Option<u64> {
+        let mut left = self
+            .0
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        left.next()
+    }
+
+    /// A number that no other order has. Every call gives another one, also for a request that comes again.
+    ///
+    /// # Errors
+    /// [`Error`] when no block can be taken. If the answer to the taking was lost, its block is left out.
+    pub async fn next(&self, outbox: &Outbox, table: &Table) -> Result<OrderNumber, Error> {
+        if let Some(number) = self.given() {
+            return Ok(OrderNumber::of(number));
+        }
+        let mut block = take(outbox, table).await?;
+        let first = block.next().unwrap_or(block.end);
+        let mut left = self
+            .0
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        // Two requests can have taken a block at the same time: the numbers of the one that came first are left out.
+        *left = block;
+        Ok(OrderNumber::of(first))
+    }
+}
+
+/// Takes the next block.
+async fn take(outbox: &Outbox, table: &Table) -> Result<Range<u64>, Error> {
+    let key = Numbers::key(table);
+    for _ in 0..TRIES {
+        let before: Option<Taken> = outbox.row(&key).await?;
+        let taken = before.map_or(0, |before| before.taken);
+        let condition = if before.is_none() {
+            Condition::Absent
+        } else {
+            Condition::Equals(vec![("taken", taken.into())])
+        };
+        let after = Taken {
+            taken: taken + BLOCK,
+        };
+        let write = Write::put(key.clone(), &after, condition)?;
+        let token = outbox.clock().uuid().to_string();
+        let prepared = Prepared::new(token, vec![write]);
+        match outbox.store().commit(&prepared).await {
+            Ok(()) => return Ok(taken + 1..after.taken + 1),
+            // Another process takes this block, or has taken it.
+            Err(CommitError::Cancelled(reasons)) => {
+                if let [Reason::Other(code)] = &reasons[..] {
+                    return Err(Error::Refused(code.clone()));
+                }
+                outbox.clock().sleep_jittered(PAUSE, JITTER).await;
+            }
+            Err(CommitError::NotWritten(fault)) => return Err(fault.into()),
+            Err(CommitError::Unknown(fault)) => return Err(Error::Unknown(fault)),
+        }
+    }
+    let kind = FaultKind::Unavailable;
+    let busy = "other processes kept taking numbers";
+    Err(Fault::new(kind, "take order numbers", busy).into())
+}
+
+#[cfg(test)]
+mod tests;

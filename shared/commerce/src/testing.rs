@@ -1,0 +1,200 @@
+//! A shop for tests: what the seed's sample order needs, and a way to do a step of it once.
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "only tests use it: what cannot be done fails the test"
+)]
+
+use std::fmt::Debug;
+
+use domain::Stopped;
+use events::{
+    Cause, CountryCode, CustomerId, OrderId, ProductId, Sku, Text,
+    contracts::{
+        customer::{CustomerType, PaymentTerm, VatTreatment},
+        price::{Currency, TaxCategory},
+    },
+};
+use outbox::{Decision, Error, Mark, Outbox, Outcome, Table, Transaction};
+
+use crate::{
+    customer::Profile,
+    operations::{Commerce, LineAsked, PlaceOrder},
+    order::Numbers,
+    price::{PriceList, SetPrice},
+    stock::StockStep,
+    tax::SetTaxRate,
+};
+
+/// The business that the samples name.
+pub const CUSTOMER: &str = "CUST-00123";
+
+/// The order that the samples name.
+pub const ORDER: &str = "a1b2c3d4-e5f6-7890-abcd-ef1234567890";
+
+/// The domain's table in tests.
+#[must_use]
+pub fn table() -> Table {
+    Table::domain("commerce")
+}
+
+/// The business that the samples name.
+///
+/// # Panics
+/// Never: it is an id.
+#[must_use]
+pub fn customer_id() -> CustomerId {
+    CustomerId::new(CUSTOMER).expect("an id")
+}
+
+/// The order that the samples name.
+///
+/// # Panics
+/// Never: it is an id.
+#[must_use]
+pub fn order_id() -> OrderId {
+    ORDER.parse().expect("an id")
+}
+
+/// Who does it.
+///
+/// # Panics
+/// Never: it is a name.
+#[must_use]
+pub fn desk() -> Text<256> {
+    Text::new("desk").expect("a name")
+}
+
+/// A customer that buys in Romania.
+///
+/// # Panics
+/// Never: it is a profile.
+#[must_use]
+pub fn profile(customer_type: CustomerType) -> Profile {
+    Profile {
+        customer_type,
+        name: Text::new("Acme SRL").expect("a name"),
+        email: "orders@acme.example".parse().expect("an address"),
+        tier: None,
+        payment_term: PaymentTerm::Net30,
+        country: CountryCode::new("RO").expect("a country"),
+        vat_id: None,
+        vat_treatment: VatTreatment::Domestic,
+    }
+}
+
+/// Commits a step, once for each number.
+///
+/// # Panics
+/// If the rules forbid it or it was not committed.
+pub async fn commit<T, R: Debug>(
+    outbox: &Outbox,
+    number: u64,
+    act: impl AsyncFn(&Commerce<'_>, &mut Transaction) -> Result<T, Stopped<R>>,
+) {
+    let mark = Mark::Episode {
+        name: "shop",
+        number,
+        phase: "opened",
+    };
+    let (table, act) = (&table(), &act);
+    let outcome = outbox
+        .execute::<(), (), Error, _, _>(&mark, &Cause::default(), |mut transaction| async move {
+            match act(&Commerce { outbox, table }, &mut transaction).await {
+                Ok(_) => Ok(Decision::Commit(transaction, ())),
+                Err(Stopped::Failed(error)) => Err(error),
+                Err(Stopped::Refused(refusal)) => panic!("{refusal:?}"),
+            }
+        })
+        .await;
+    let done = matches!(
+        outcome,
+        Ok(Outcome::Committed { .. } | Outcome::AlreadyDone(_))
+    );
+    assert!(done, "{outcome:?}");
+}
+
+/// Sets the price of a sku to 150.00, and how much of it there is. Takes two numbers, the first of them this one.
+pub async fn sell(outbox: &Outbox, sku: &Sku, quantity: u32, number: u64) {
+    let product_id = ProductId::new("PRD-001").expect("an id");
+    commit(outbox, number, async |commerce, transaction| {
+        let set = SetPrice {
+            product_id: product_id.clone(),
+            sku: sku.clone(),
+            currency: Currency::Eur,
+            list: PriceList {
+                base_price: "150".parse().expect("a price"),
+                volume_prices: Vec::new(),
+            },
+            by: desk(),
+        };
+        commerce.set_price(transaction, set).await
+    })
+    .await;
+    commit(outbox, number + 1, async |commerce, transaction| {
+        let counted = StockStep::Counted {
+            product_id: product_id.clone(),
+            quantity,
+        };
+        commerce
+            .change_stock(transaction, sku, counted, desk())
+            .await
+    })
+    .await;
+}
+
+/// Opens a shop: 19 % tax in Romania, the samples' business with a credit of 5,000.00, and 50 of each sku at 150.00. Takes the
+/// numbers below 1,000.
+pub async fn open(outbox: &Outbox, skus: &[Sku]) {
+    commit(outbox, 1, async |commerce, transaction| {
+        let rate = SetTaxRate {
+            country: CountryCode::new("RO").expect("a country"),
+            tax_category: TaxCategory::Standard,
+            rate: "19".parse().expect("per cent"),
+            valid_from: "1970-01-01".parse().expect("a day"),
+            by: desk(),
+        };
+        commerce.set_tax_rate(transaction, rate).await
+    })
+    .await;
+    commit(outbox, 2, async |commerce, transaction| {
+        let profile = profile(CustomerType::B2b);
+        let done = commerce
+            .set_customer(transaction, &customer_id(), profile, desk())
+            .await;
+        done.map_err(Stopped::<()>::Failed)
+    })
+    .await;
+    commit(outbox, 3, async |commerce, transaction| {
+        let limit = (Currency::Eur, "5000".parse().expect("money"));
+        commerce
+            .set_credit_limit(transaction, &customer_id(), limit, desk())
+            .await
+    })
+    .await;
+    for (number, sku) in (10..).step_by(2).zip(skus) {
+        sell(outbox, sku, 50, number).await;
+    }
+}
+
+/// Places the samples' order: so many of each sku. Takes one number.
+pub async fn place(outbox: &Outbox, skus: &[Sku], quantity: u32, number: u64) {
+    let numbers = &Numbers::default();
+    commit(outbox, number, async |commerce, transaction| {
+        let lines = skus.iter().map(|sku| LineAsked {
+            sku: sku.clone(),
+            quantity,
+            tax_category: TaxCategory::Standard,
+        });
+        let place = PlaceOrder {
+            order_id: order_id(),
+            customer_id: customer_id(),
+            currency: Currency::Eur,
+            lines: lines.collect(),
+            expected_total: None,
+            by: desk(),
+        };
+        commerce.place_order(transaction, numbers, place).await
+    })
+    .await;
+}
