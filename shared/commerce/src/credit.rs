@@ -5,6 +5,8 @@
 
 mod reservation;
 
+use std::cmp::Ordering;
+
 pub use reservation::{Asked, RESERVATION, Reservation};
 
 use domain::{Contradiction, Rebuild, Step, must};
@@ -393,6 +395,34 @@ impl Rebuild for CreditAccount {
             updated_by: event.changed_by,
         };
         let used = |account: &Self| account.reserved.decimal() + account.balance.decimal();
+        if let Some(before) = &before {
+            let kind = event.change_type;
+            let grew = account.credit_limit.cmp(&before.credit_limit);
+            let wanted = match kind {
+                CreditChange::CreditLimitIncreased => Ordering::Greater,
+                CreditChange::CreditLimitDecreased => Ordering::Less,
+                _ => Ordering::Equal,
+            };
+            must(
+                grew == wanted,
+                "its limit does not change as its kind of change does",
+            )?;
+            let blocked = match kind {
+                CreditChange::Blocked => !before.blocked && account.blocked,
+                CreditChange::Unblocked => before.blocked && !account.blocked,
+                CreditChange::CreditReserved => !before.blocked && !account.blocked,
+                _ => before.blocked == account.blocked,
+            };
+            must(
+                blocked,
+                "it is not blocked or unblocked as its kind of change is",
+            )?;
+            must(
+                kind != CreditChange::CreditReserved
+                    || used(&account) <= account.credit_limit.decimal(),
+                "more is reserved than the limit allows",
+            )?;
+        }
         let (limit, balance) = match &before {
             None => (None, Decimal::ZERO),
             Some(before) => {

@@ -23,7 +23,7 @@
 //! | `stock_reservation#{order id}` | `state` | [`stock::Reservation`] | `commerce-stock` |
 //! | `cart#{cart id}` | `state` | [`Cart`] | `commerce-checkout-api` |
 //! | `customer#{customer id}` | `state` | [`Customer`] | `commerce-checkout-api` |
-//! | `order#{order id}` | `state` | [`Order`] | `commerce-checkout-api`, `commerce-orders` |
+//! | `order#{order id}` | `state` | [`Order`] | `commerce-checkout-api`, `commerce-orders`, `commerce-order-timer` |
 //! | `order_due` | `{time}#{order id}` | when an order is looked at again ([`order::Due`]) | `commerce-checkout-api`, `commerce-order-timer` |
 //! | `order_numbers` | `taken` | how many order numbers were taken ([`order::Numbers`]) | `commerce-checkout-api` |
 //! | `credit#{customer id}` | `state` | [`CreditAccount`] | `commerce-credit-api`, `commerce-credit` |

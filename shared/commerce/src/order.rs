@@ -632,6 +632,9 @@ pub fn change(
         }
         OrderStep::Reject { reason, shortages } => {
             STATUS.check(before.status, OrderStatus::Rejected)?;
+            if (reason == Rejection::OutOfStock) != before.stock_requested {
+                return Err(STATUS.refused(before.status, OrderStatus::Rejected).into());
+            }
             order.status = OrderStatus::Rejected;
             order.rejection = Some(reason);
             Event::Rejected(Rejected {

@@ -282,6 +282,9 @@ impl Rebuild for Stock {
             )?;
         }
         let available = before.as_ref().map_or(0, Self::available);
+        let (had, held) = before
+            .as_ref()
+            .map_or((0, 0), |before| (before.on_hand, before.reserved));
         must(
             event.previous_quantity == available,
             "it states another quantity before it",
@@ -307,6 +310,23 @@ impl Rebuild for Stock {
         must(
             of_order == event.order_id.is_some(),
             "it must name an order if, and only if, it is a step of one",
+        )?;
+        let moves = match event.change_type {
+            ChangeType::OrderReserved => stock.on_hand == had && stock.reserved > held,
+            ChangeType::ReservationReleased => stock.on_hand == had && stock.reserved < held,
+            ChangeType::Shipped => {
+                stock.reserved < held
+                    && had.checked_sub(stock.on_hand) == held.checked_sub(stock.reserved)
+            }
+            ChangeType::Received => stock.on_hand > had && stock.reserved == held,
+            ChangeType::ThresholdChanged => (stock.on_hand, stock.reserved) == (had, held),
+            ChangeType::Adjusted | ChangeType::ErpSync | ChangeType::SupplierSync => {
+                stock.reserved == held
+            }
+        };
+        must(
+            moves,
+            "its quantities do not move as its kind of change does",
         )?;
         must(
             (event.new_quantity, event.new_available) == (stock.available(), stock.available()),

@@ -20,6 +20,7 @@ const AT_ONCE: &str = "1";
 /// The stories that run there, as `module::name`.
 const RUN: &[&str] = &[
     "commerce::a_price_is_published_and_an_order_comes_to_the_seeds_total",
+    "commerce::an_order_goes_from_credit_over_stock_to_delivered_and_paid",
     "analytics::analytics_counts_what_members_did_once_and_in_every_bucket",
     "events_api::an_event_is_found_by_id_and_time_and_its_journey_tells_every_step",
     "events_api::an_event_from_outside_goes_all_the_way_once_and_its_producer_is_counted",
@@ -110,6 +111,7 @@ const LEFT_OUT: &[Lack] = &[
         what: "atomicity under concurrency",
         why: "many transactions contend for one item, a wallet or the end of the feed. Of LocalStack's racing transactions two may succeed, and many at once time out",
         stories: &[
+            "commerce::an_order_that_is_refused_or_cancelled_holds_nothing",
             "commerce::stock_is_corrected_once_however_often_and_at_the_same_time_it_is_asked_for",
             "settlement::of_settlements_of_one_payment_at_once_no_two_count_on_the_same_money",
             "stream::on_lambda_a_stream_is_over_within_a_minute_and_its_places_are_given_back",

@@ -426,6 +426,26 @@ fn sum(amounts: impl Iterator<Item = Money>) -> Decimal {
     amounts.map(Money::decimal).sum()
 }
 
+/// What was paid for each order, on account and by captured payments, from the events that tell of it.
+fn payments(flow: &Flow) -> BTreeMap<String, Decimal> {
+    let mut paid: BTreeMap<String, Decimal> = BTreeMap::new();
+    for event in flow.log() {
+        let payload: serde_json::Value = serde_json::from_str(event.payload.json()).expect("JSON");
+        let (order, amount) = match event.event_type.as_str() {
+            "credit.reservation_changed" => (&payload["order_id"], &payload["payment"]["amount"]),
+            "payment.status_changed" if payload["to_status"] == "captured" => {
+                (&payload["reference"]["id"], &payload["amount"])
+            }
+            _ => continue,
+        };
+        let order = order.as_str().expect("an order").to_owned();
+        let amount: Option<Money> = serde_json::from_str(&amount.to_string()).expect("money");
+        let amount = amount.map_or(Decimal::ZERO, Money::decimal);
+        *paid.entry(order).or_default() += amount;
+    }
+    paid
+}
+
 /// Checks the whole shop once nothing moves any more.
 fn judge(flow: &mut Flow) -> Result<BTreeMap<String, commerce::Order>, String> {
     flow.audit().map_err(|error| error.to_string())?;
@@ -471,7 +491,17 @@ fn judge(flow: &mut Flow) -> Result<BTreeMap<String, commerce::Order>, String> {
         let left = PIECES - of(ReservationStatus::Shipped);
         same("on hand", &stock.on_hand(), &left)?;
     }
+    let payments = payments(flow);
+    for letter in flow.letters(CommerceOrders::NAME) {
+        let body: serde_json::Value = serde_json::from_str(letter.body()).expect("JSON");
+        let reference = body["payload"]["reference"]["id"].as_str();
+        if reference.is_none_or(|id| orders.contains_key(id)) {
+            return Err(format!("{body} is parked"));
+        }
+    }
     for (id, order) in &orders {
+        let paid = payments.get(id).copied().unwrap_or_default();
+        same("paid", &order.paid().decimal(), &paid)?;
         let credit = credits.get(id).map(credit::Reservation::status);
         let goods = goods.get(id).map(stock::Reservation::status);
         let holds_credit = matches!(credit, Some(CreditStatus::Reserved | CreditStatus::Owed));

@@ -337,6 +337,19 @@ impl Rebuild for Reservation {
             "it is paid in two ways at once",
         )?;
         let payment = on_account.or(event.paid_otherwise);
+        if let Some(before) = &before {
+            must(
+                payment.is_none() || before.open().is_some(),
+                "it is paid, but nothing is open",
+            )?;
+            must(
+                payment.is_some()
+                    != matches!(after.status, CreditStatus::Restored | CreditStatus::Owed if before.status != after.status),
+                "it is paid, or given back, or owed, and one of them alone",
+            )?;
+        } else {
+            must(payment.is_none(), "it begins with a payment")?;
+        }
         let paid = paid.plus(payment.unwrap_or(Money::ZERO));
         let paid = paid.map_err(|_| Contradiction::Says("the sums are too large"))?;
         must(

@@ -245,7 +245,14 @@ proptest! {
             let amount = Money::new(Decimal::new(cents.into(), 2)).expect("small");
             let order_id = order(kind);
             let one = match kind {
-                0 => CreditStep::Reserve { order_id, amount },
+                0 => {
+                    // Its caller asks first.
+                    let refused = state.as_ref().and_then(|account| account.refuses(Currency::Eur, amount));
+                    if refused.is_some() {
+                        continue;
+                    }
+                    CreditStep::Reserve { order_id, amount }
+                }
                 1 => CreditStep::Restore { order_id, amount },
                 2 => CreditStep::Owe { order_id, amount },
                 3 => CreditStep::Pay { order_id, amount, part: Part::Reserved },

@@ -153,6 +153,7 @@ impl Commerce<'_> {
         let due = Due {
             order_id: placed.order_id,
             look_at: now.plus(FIRST_LOOK),
+            named: false,
         };
         transaction.insert(due.key(self.table), &due)?;
         let change = order::place(placed, entity.next_version()?, now);
@@ -269,13 +270,18 @@ impl Commerce<'_> {
             transaction.delete(due.key(self.table), Condition::Present);
             let order_id = due.order_id;
             let order = entity.state().ok_or(Refusal::UnknownOrder { order_id })?;
-            let overdue = order.overdue(patience, now);
+            let overdue = order.overdue(due.named, patience, now);
             match overdue {
                 Overdue::Nothing => continue,
                 Overdue::Wait { until } | Overdue::Stuck { until } => {
                     // Two looks are never at the same time: this one would find the same.
                     let look_at = until.max(now.plus(Duration::from_millis(1)));
-                    let due = Due { order_id, look_at };
+                    let named = due.named || matches!(overdue, Overdue::Stuck { .. });
+                    let due = Due {
+                        order_id,
+                        look_at,
+                        named,
+                    };
                     transaction.insert(due.key(self.table), &due)?;
                     if matches!(overdue, Overdue::Stuck { .. }) {
                         step_of(transaction, entity, order_id, OrderStep::Stuck)?;

@@ -21,6 +21,9 @@ pub struct Due {
     pub order_id: OrderId,
     /// When it is looked at.
     pub look_at: Timestamp,
+    /// Whether it was named as stuck. It is named once.
+    #[serde(default)]
+    pub named: bool,
 }
 
 impl Due {
@@ -72,9 +75,9 @@ pub enum Overdue {
 }
 
 impl Order {
-    /// What is to be done with it at this time.
+    /// What is to be done with it at this time. `named` says that it was named as stuck already.
     #[must_use]
-    pub fn overdue(&self, patience: Patience, now: Timestamp) -> Overdue {
+    pub fn overdue(&self, named: bool, patience: Patience, now: Timestamp) -> Overdue {
         let age = now.since(self.created_at);
         let is_unpaid = self.customer_type == CustomerType::B2c
             && self.fulfillment_status == FulfillmentStatus::Unfulfilled
@@ -84,20 +87,20 @@ impl Order {
             OrderStatus::Pending if age >= patience.pending => Overdue::Cancel {
                 reason: "credit and stock did not answer in time",
             },
-            OrderStatus::Pending | OrderStatus::Confirmed
-                if is_unpaid && age >= patience.unpaid =>
-            {
-                Overdue::Cancel {
-                    reason: "it was not paid in time",
-                }
-            }
             OrderStatus::Pending => {
-                let unpaid = is_unpaid.then_some(patience.unpaid);
+                // It may be confirmed until then, and not paid.
+                let unpaid = Some(patience.unpaid).filter(|unpaid| is_unpaid && age < *unpaid);
                 let soonest = unpaid.unwrap_or(patience.pending).min(patience.pending);
-                Overdue::Stuck {
-                    until: self.created_at.plus(soonest),
+                let until = self.created_at.plus(soonest);
+                if named {
+                    Overdue::Wait { until }
+                } else {
+                    Overdue::Stuck { until }
                 }
             }
+            OrderStatus::Confirmed if is_unpaid && age >= patience.unpaid => Overdue::Cancel {
+                reason: "it was not paid in time",
+            },
             OrderStatus::Confirmed if is_unpaid => Overdue::Wait {
                 until: self.created_at.plus(patience.unpaid),
             },

@@ -3,7 +3,10 @@
 use domain::{Contradiction, Rebuild, Step, must};
 use events::{
     Contract as _, Envelope, Money, OrderId, Retention,
-    contracts::order::{Awaits, FulfillmentStatus, OrderStatus, PaymentStatus},
+    contracts::{
+        customer::CustomerType,
+        order::{Awaits, FulfillmentStatus, OrderStatus, PaymentStatus, Rejection},
+    },
     subscription,
 };
 
@@ -143,6 +146,10 @@ impl Rebuild for Order {
             Recorded::Rejected(event) => {
                 STATUS.check(order.status, OrderStatus::Rejected)?;
                 must(
+                    (event.reason == Rejection::OutOfStock) == order.stock_requested,
+                    "its reason is not what it waited for",
+                )?;
+                must(
                     (event.amount, event.currency) == (order.totals.total, order.totals.currency),
                     "its amount is not the order's",
                 )?;
@@ -180,6 +187,14 @@ impl Rebuild for Order {
                     (event.payment_status == PaymentStatus::Paid) == event.outstanding.is_zero(),
                     "it is paid if, and only if, nothing is outstanding",
                 )?;
+                must(
+                    event.payment_status != PaymentStatus::Pending || order.paid.is_zero(),
+                    "it is pending although something is paid",
+                )?;
+                must(
+                    event.currency == order.totals.currency,
+                    "it is in another currency",
+                )?;
                 ends(&order, event.status)?;
                 order.status = event.status;
                 (event.order_id, event.paid_at, Some(event.version))
@@ -189,6 +204,11 @@ impl Rebuild for Order {
                 must(
                     order.status == OrderStatus::Confirmed,
                     "it is not confirmed",
+                )?;
+                must(
+                    order.customer_type == CustomerType::B2b
+                        || order.payment_status == PaymentStatus::Paid,
+                    "a consumer's goods are shipped before they are paid",
                 )?;
                 same_goods(&order, &event.items)?;
                 order.fulfillment_status = FulfillmentStatus::Shipped;

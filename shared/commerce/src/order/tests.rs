@@ -227,8 +227,18 @@ fn what_the_status_does_not_allow_is_refused_with_what_it_allows() {
             "cancelled",
             &nothing,
         ),
-        (Life::after(B2b, [reject()]), cancel(), "rejected", &nothing),
-        (Life::after(B2b, [reject()]), ship(), "rejected", &nothing),
+        (
+            Life::after(B2b, [OrderStep::AskForStock, reject()]),
+            cancel(),
+            "rejected",
+            &nothing,
+        ),
+        (
+            Life::after(B2b, [OrderStep::AskForStock, reject()]),
+            ship(),
+            "rejected",
+            &nothing,
+        ),
     ] {
         let what = format!("{step:?}");
         let (was, can) = refused(life, step);
@@ -279,25 +289,26 @@ fn an_order_that_takes_too_long_is_named_and_then_cancelled() {
     let paid = Life::after(consumer, [OrderStep::Confirm, pay("1")]);
     let stuck = Overdue::Stuck { until: at(86_401) };
     let wait = Overdue::Wait { until: at(3_601) };
-    for (life, second, wanted) in [
-        (Life::begin(business), 86_400, Some(stuck)),
-        (Life::begin(business), 86_401, None),
-        (
-            Life::begin(consumer),
-            901,
-            Some(Overdue::Stuck { until: at(3_601) }),
-        ),
-        (Life::begin(consumer), 3_601, None),
-        (confirmed(), 3_600, Some(wait)),
-        (confirmed(), 3_601, None),
-        (paid, 90_000, Some(Overdue::Nothing)),
+    let waits = |second: u64| Overdue::Wait { until: at(second) };
+    let stuck_until = |second: u64| Overdue::Stuck { until: at(second) };
+    for (life, named, second, wanted) in [
+        (Life::begin(business), false, 901, Some(stuck)),
+        (Life::begin(business), true, 86_400, Some(waits(86_401))),
+        (Life::begin(business), true, 86_401, None),
+        (Life::begin(consumer), false, 901, Some(stuck_until(3_601))),
+        (Life::begin(consumer), true, 3_601, Some(waits(86_401))),
+        (Life::begin(consumer), true, 86_401, None),
+        (confirmed(), false, 3_600, Some(wait)),
+        (confirmed(), true, 3_601, None),
+        (paid, false, 90_000, Some(Overdue::Nothing)),
         (
             Life::after(business, [cancel()]),
+            false,
             90_000,
             Some(Overdue::Nothing),
         ),
     ] {
-        let overdue = life.order.overdue(patience, at(second));
+        let overdue = life.order.overdue(named, patience, at(second));
         match wanted {
             Some(wanted) => assert_eq!(overdue, wanted, "{second}"),
             None => assert!(matches!(overdue, Overdue::Cancel { .. }), "{second}"),
@@ -305,7 +316,7 @@ fn an_order_that_takes_too_long_is_named_and_then_cancelled() {
     }
     let business = Life::after(business, [OrderStep::AskForStock, OrderStep::Confirm]);
     assert_eq!(
-        business.order.overdue(patience, at(90_000)),
+        business.order.overdue(false, patience, at(90_000)),
         Overdue::Nothing
     );
 }
