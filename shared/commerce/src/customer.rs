@@ -37,7 +37,7 @@ pub struct Profile {
     pub vat_treatment: VatTreatment,
 }
 
-/// A customer. Its fields change in [`set`] alone, which also makes the event.
+/// A customer. Its fields change in this module alone, which also makes the event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Customer {
     customer_id: CustomerId,

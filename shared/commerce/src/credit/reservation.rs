@@ -35,6 +35,9 @@ pub const RESERVATION: Transitions<CreditStatus> = Transitions::new(&[
     (CreditStatus::Settled, &[]),
 ]);
 
+/// A decided change of the credit for an order.
+type Changed = Change<Reservation, ReservationChanged>;
+
 /// The credit for an order. Its fields change in this module alone, which also makes the event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reservation {
@@ -151,11 +154,7 @@ impl Asked {
     }
 
     /// It is reserved.
-    pub(crate) fn reserved(
-        self,
-        version: Sequence,
-        now: Timestamp,
-    ) -> Change<Reservation, ReservationChanged> {
+    pub(crate) fn reserved(self, version: Sequence, now: Timestamp) -> Changed {
         let reservation = self.become_first(CreditStatus::Reserved, now);
         let event = reservation.told(version);
         Change::new(reservation, event)
@@ -168,7 +167,7 @@ impl Asked {
         available: Option<Money>,
         version: Sequence,
         now: Timestamp,
-    ) -> Change<Reservation, ReservationChanged> {
+    ) -> Changed {
         let reservation = self.become_first(CreditStatus::Rejected, now);
         let event = ReservationChanged {
             reason: Some(reason),
@@ -179,11 +178,7 @@ impl Asked {
     }
 
     /// The order ended before any was asked for.
-    pub(crate) fn withdrawn(
-        self,
-        version: Sequence,
-        now: Timestamp,
-    ) -> Change<Reservation, ReservationChanged> {
+    pub(crate) fn withdrawn(self, version: Sequence, now: Timestamp) -> Changed {
         let reservation = self.become_first(CreditStatus::Withdrawn, now);
         let event = reservation.told(version);
         Change::new(reservation, event)
@@ -197,7 +192,7 @@ impl Reservation {
         status: CreditStatus,
         version: Sequence,
         now: Timestamp,
-    ) -> Change<Self, ReservationChanged> {
+    ) -> Changed {
         debug_assert!(RESERVATION.check(self.status, status).is_ok());
         let reservation = Self {
             status,
@@ -217,7 +212,7 @@ impl Reservation {
         payment: AccountPayment,
         version: Sequence,
         now: Timestamp,
-    ) -> Result<(Part, Change<Self, ReservationChanged>), Refusal> {
+    ) -> Result<(Part, Changed), Refusal> {
         let order_id = self.order_id;
         let (part, open) = self.open().ok_or(Refusal::NothingOpen { order_id })?;
         if payment.amount.is_zero() {
@@ -244,7 +239,7 @@ impl Reservation {
         amount: Money,
         version: Sequence,
         now: Timestamp,
-    ) -> Result<Option<(Part, Money, Change<Self, ReservationChanged>)>, Refusal> {
+    ) -> Result<Option<(Part, Money, Changed)>, Refusal> {
         let Some((part, open)) = self.open() else {
             return Ok(None);
         };
