@@ -4,16 +4,12 @@
 
 use std::sync::Arc;
 
+use commerce::testing::table;
 use commerce_checkout_api::{handler::App, router};
-use outbox::Table;
 use serde_json::{Value, json};
 use testkit::service::{Answer, Service};
 
 const CUSTOMER: &str = "/api/v1/customers/CUST-1";
-
-fn table() -> Table {
-    Table::domain("commerce")
-}
 
 /// The whole shop, with a business that buys in Romania and 20 pieces of what the seed's sample orders.
 async fn service() -> Service {

@@ -4,7 +4,7 @@
 use async_trait::async_trait;
 use commerce::{
     credit::{Asked, Refusal},
-    operations::Commerce,
+    operations::{Commerce, CreditStopped},
 };
 use consumer::{Failure, Handler, Received};
 use events::contracts::customer::CustomerType;
@@ -74,15 +74,13 @@ impl Handler for CommerceCredit {
             | Event::Shipped(_)
             | Event::Paid(_) => Ok(()),
         };
-        match done {
-            Ok(()) => Ok(transaction),
+        done.map(|()| transaction).map_err(|stopped| match stopped {
             // The payment has overtaken the order.
-            Err(domain::Stopped::Refused(undecided @ Refusal::Undecided { .. })) => {
-                Err(Failure::retry(undecided.to_string()))
+            CreditStopped::Refused(undecided @ Refusal::Undecided { .. }) => {
+                Failure::retry(undecided.to_string())
             }
-            // The order, its credit and its goods contradict each other: no retry can help.
-            Err(domain::Stopped::Refused(refusal)) => Err(Failure::park(refusal.to_string())),
-            Err(domain::Stopped::Failed(error)) => Err(error.into()),
-        }
+            // Any other refusal: the order and its credit contradict each other.
+            other => Failure::of_operation(other),
+        })
     }
 }

@@ -47,11 +47,7 @@ impl Handler for CommerceOrders {
             Event::Stock(event) => commerce.stock_moved(&mut transaction, event).await,
             Event::Payment(event) => commerce.payment_moved(&mut transaction, event).await,
         };
-        match done {
-            Ok(()) => Ok(transaction),
-            // The order, its credit and its goods contradict each other: no retry can help.
-            Err(domain::Stopped::Refused(refusal)) => Err(Failure::park(refusal.to_string())),
-            Err(domain::Stopped::Failed(error)) => Err(error.into()),
-        }
+        // A refusal: the order, its credit and its goods contradict each other.
+        done.map(|()| transaction).map_err(Failure::of_operation)
     }
 }

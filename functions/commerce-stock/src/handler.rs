@@ -56,11 +56,7 @@ impl Handler for CommerceStock {
             }
             Event::Shipped(event) => commerce.ship_stock(&mut transaction, event.order_id).await,
         };
-        match done {
-            Ok(()) => Ok(transaction),
-            // The order, its credit and its goods contradict each other: no retry can help.
-            Err(domain::Stopped::Refused(refusal)) => Err(Failure::park(refusal.to_string())),
-            Err(domain::Stopped::Failed(error)) => Err(error.into()),
-        }
+        // A refusal: the order, its credit and its goods contradict each other.
+        done.map(|()| transaction).map_err(Failure::of_operation)
     }
 }

@@ -8,7 +8,7 @@
 use async_trait::async_trait;
 use consumer::{Failure, Handler, Received};
 use events::LoanId;
-use loan::operations::{Loans, Stopped};
+use loan::operations::Loans;
 use outbox::{Outbox, Table, Transaction};
 
 /// The events that the consumer handles, as declared.
@@ -52,13 +52,9 @@ impl Handler for LoanServicing {
             outbox: &self.outbox,
             table: &self.table,
         };
-        match loans.plan(&mut transaction, loan_of(&received.event)).await {
-            Ok(_) => Ok(transaction),
-            // The loan was committed together with the event. If it is missing, or its sums are too large, no retry can
-            // help.
-            Err(Stopped::Refused(refusal)) => Err(Failure::park(refusal.to_string())),
-            Err(Stopped::Failed(error)) => Err(error.into()),
-        }
+        let planned = loans.plan(&mut transaction, loan_of(&received.event)).await;
+        // The loan was committed together with the event. If it is missing, or its sums are too large, no retry can help.
+        planned.map(|_| transaction).map_err(Failure::of_operation)
     }
 }
 

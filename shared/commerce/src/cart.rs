@@ -17,7 +17,7 @@ use events::{
 use outbox::{Entity, Error, State, Transaction};
 use serde::{Deserialize, Serialize};
 
-use crate::{Done, change};
+use crate::{Change, Done, change};
 
 /// A cart. Its fields change in this module alone, which also makes the events.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -142,12 +142,7 @@ pub(crate) fn create(
         updated_at: now,
         updated_by: by,
     };
-    let draft = change::numbered(Draft::of(&created)?, version)?;
-    transaction.update(entity, &cart, vec![draft])?;
-    Ok(Done {
-        state: cart,
-        version,
-    })
+    Change::new(cart, created).save(transaction, entity)
 }
 
 /// A change of a cart, after everything was looked up and calculated.

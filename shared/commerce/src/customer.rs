@@ -2,8 +2,8 @@
 
 use domain::{Contradiction, Rebuild, Step, must};
 use events::{
-    Contract as _, CountryCode, CustomerId, Draft, EmailAddress, Envelope, Retention, Sequence,
-    Text, TierName, Timestamp,
+    Contract as _, CountryCode, CustomerId, EmailAddress, Envelope, Retention, Text, TierName,
+    Timestamp,
     contracts::customer::{CustomerType, PaymentTerm, Registered, Updated, VatTreatment},
     subscription,
 };
@@ -11,7 +11,7 @@ use outbox::{Entity, State, Transaction};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Done, change};
+use crate::{Change, Done};
 
 /// What is known of a customer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -123,12 +123,12 @@ pub(crate) fn set(
     by: Text<256>,
 ) -> Result<Done<Customer>, outbox::Error> {
     let before = entity.state();
+    let version = entity.next_version()?;
     if let Some(customer) = before
         && customer.profile == profile
     {
-        let version = Sequence::new(entity.version())?;
-        let state = customer.clone();
-        return Ok(Done { state, version });
+        let unchanged = Change::<_, Updated>::none(customer.clone());
+        return unchanged.save(transaction, entity);
     }
     let now = transaction.now();
     let customer = Customer {
@@ -138,18 +138,13 @@ pub(crate) fn set(
         updated_at: before.map_or(now, |customer| customer.updated_at.max(now)),
         updated_by: by,
     };
-    let version = entity.next_version()?;
-    let draft = if before.is_none() {
-        Draft::of(&event!(Registered, customer, version))?
+    if before.is_none() {
+        let event = event!(Registered, customer, version);
+        Change::new(customer, event).save(transaction, entity)
     } else {
-        Draft::of(&event!(Updated, customer, version))?
-    };
-    let draft = change::numbered(draft, version)?;
-    transaction.update(entity, &customer, vec![draft])?;
-    Ok(Done {
-        state: customer,
-        version,
-    })
+        let event = event!(Updated, customer, version);
+        Change::new(customer, event).save(transaction, entity)
+    }
 }
 
 subscription! {

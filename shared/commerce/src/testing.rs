@@ -114,8 +114,8 @@ pub async fn commit<T, R: Debug>(
     assert!(done, "{outcome:?}");
 }
 
-/// Sets the price of a sku to 150.00, and how much of it there is. Takes two numbers, the first of them this one.
-pub async fn sell(outbox: &Outbox, sku: &Sku, quantity: u32, number: u64) {
+/// Sets the price of a sku in euros, and how much of it there is. Takes two numbers, the first of them this one.
+pub async fn sell(outbox: &Outbox, sku: &Sku, price: &str, quantity: u32, number: u64) {
     let product_id = ProductId::new("PRD-001").expect("an id");
     commit(outbox, number, async |commerce, transaction| {
         let set = SetPrice {
@@ -123,7 +123,7 @@ pub async fn sell(outbox: &Outbox, sku: &Sku, quantity: u32, number: u64) {
             sku: sku.clone(),
             currency: Currency::Eur,
             list: PriceList {
-                base_price: "150".parse().expect("a price"),
+                base_price: price.parse().expect("a price"),
                 volume_prices: Vec::new(),
             },
             by: desk(),
@@ -143,37 +143,50 @@ pub async fn sell(outbox: &Outbox, sku: &Sku, quantity: u32, number: u64) {
     .await;
 }
 
-/// Opens a shop: 19 % tax in Romania, the samples' business with a credit of 5,000.00, and 50 of each sku at 150.00. Takes the
-/// numbers below 1,000.
-pub async fn open(outbox: &Outbox, skus: &[Sku]) {
-    commit(outbox, 1, async |commerce, transaction| {
+/// Sets the tax rate in Romania, in per cent. Takes one number.
+pub async fn tax(outbox: &Outbox, rate: &str, number: u64) {
+    commit(outbox, number, async |commerce, transaction| {
         let rate = SetTaxRate {
             country: CountryCode::new("RO").expect("a country"),
             tax_category: TaxCategory::Standard,
-            rate: "19".parse().expect("per cent"),
+            rate: rate.parse().expect("per cent"),
             valid_from: "1970-01-01".parse().expect("a day"),
             by: desk(),
         };
         commerce.set_tax_rate(transaction, rate).await
     })
     .await;
-    commit(outbox, 2, async |commerce, transaction| {
-        let profile = profile(CustomerType::B2b);
+}
+
+/// Registers a customer that buys in Romania, a business if it gets credit in euros. Takes two numbers, the first of them this one.
+pub async fn buyer(outbox: &Outbox, id: &CustomerId, credit: Option<&str>, number: u64) {
+    let customer_type = credit.map_or(CustomerType::B2c, |_| CustomerType::B2b);
+    commit(outbox, number, async |commerce, transaction| {
         let done = commerce
-            .set_customer(transaction, &customer_id(), profile, desk())
+            .set_customer(transaction, id, profile(customer_type), desk())
             .await;
         done.map_err(Stopped::<()>::Failed)
     })
     .await;
-    commit(outbox, 3, async |commerce, transaction| {
-        let limit = (Currency::Eur, "5000".parse().expect("money"));
+    let Some(credit) = credit else {
+        return;
+    };
+    commit(outbox, number + 1, async |commerce, transaction| {
+        let limit = (Currency::Eur, credit.parse().expect("money"));
         commerce
-            .set_credit_limit(transaction, &customer_id(), limit, desk())
+            .set_credit_limit(transaction, id, limit, desk())
             .await
     })
     .await;
+}
+
+/// Opens a shop: 19 % tax in Romania, the samples' business with a credit of 5,000.00, and 50 of each sku at 150.00. Takes the
+/// numbers below 1,000.
+pub async fn open(outbox: &Outbox, skus: &[Sku]) {
+    tax(outbox, "19", 1).await;
+    buyer(outbox, &customer_id(), Some("5000"), 2).await;
     for (number, sku) in (10..).step_by(2).zip(skus) {
-        sell(outbox, sku, 50, number).await;
+        sell(outbox, sku, "150", 50, number).await;
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::{any::Any, error::Error as StdError, fmt, time::Duration};
 
+use domain::Stopped;
 use outbox::{FaultKind, chain};
 
 use crate::ParkReason;
@@ -34,6 +35,14 @@ impl Failure {
             class: Class::Park(ParkReason::Rejected),
             source: source.into(),
             committed: false,
+        }
+    }
+
+    /// The failure of a domain's operation. What the rules refuse of an event, no retry can fix: such an event is parked.
+    pub fn of_operation<R: fmt::Display>(stopped: Stopped<R>) -> Self {
+        match stopped {
+            Stopped::Refused(refusal) => Self::park(refusal.to_string()),
+            Stopped::Failed(error) => error.into(),
         }
     }
 
@@ -184,6 +193,16 @@ mod tests {
         );
         let fault = Fault::new(FaultKind::Unavailable, "ses SendEmail", "throttled");
         assert_eq!(Failure::from(fault).class(), Class::Unavailable);
+    }
+
+    #[test]
+    fn what_the_rules_refuse_is_parked_and_what_failed_is_as_any_error() {
+        let refused = Failure::of_operation(Stopped::Refused("the loan is gone"));
+        assert_eq!(refused.class(), Class::Park(ParkReason::Rejected));
+        assert_eq!(refused.chain(), "the loan is gone");
+        let fault = Fault::new(FaultKind::Unavailable, "dynamodb GetItem", "throttled");
+        let failed = Failure::of_operation::<&str>(Stopped::Failed(fault.into()));
+        assert_eq!(failed.class(), Class::Unavailable);
     }
 
     #[test]

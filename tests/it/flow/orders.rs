@@ -7,12 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use async_trait::async_trait;
 use commerce::{
     credit,
-    customer::Profile,
-    operations::{Commerce, CreditStopped, LineAsked, OrderStopped, Payment, PlaceOrder, Stopped},
+    operations::{Commerce, CreditStopped, LineAsked, OrderStopped, Payment, PlaceOrder},
     order::{Numbers, OrderStep},
-    price::{PriceList, SetPrice},
-    stock::{self, StockStep},
-    tax::SetTaxRate,
+    stock,
+    testing::{self, desk, table},
 };
 use commerce_credit::handler::{CommerceCredit, Event as CreditEvent};
 use commerce_orders::handler::CommerceOrders;
@@ -20,10 +18,10 @@ use commerce_stock::handler::{CommerceStock, Event as StockEvent};
 use consumer::{Failure, Handler, Received};
 use domain::Verdict;
 use events::{
-    Cause, CountryCode, CustomerId, ExternalReference, Money, OrderId, PaymentId, ProductId, Sku,
-    Text,
+    Cause, CustomerId, ExternalReference, Money, OrderId, PaymentId, Sku, Text,
     contracts::{
         credit::CreditStatus,
+        customer::CustomerType,
         order::{FulfillmentStatus, OrderStatus},
         payment::{Currency as PaidIn, Reference, ReferenceType},
         price::{Currency, TaxCategory},
@@ -34,7 +32,6 @@ use outbox::{Decision, Error, Item, Mark, Outcome, Table, Transaction};
 use proptest::{prelude::*, sample::select};
 use rust_decimal::Decimal;
 use serde::de::DeserializeOwned;
-use serde_json::json;
 use settlement::{
     operations::Settlements,
     payment::{Create, PaymentChange},
@@ -48,19 +45,11 @@ use super::world::any_faults;
 const PIECES: u32 = 40;
 const SKUS: [&str; 3] = ["A", "B", "C"];
 /// Two businesses, the second with little credit, and a consumer.
-const CUSTOMERS: [(&str, &str, Option<&str>); 3] = [
-    ("rich", "b2b", Some("100000")),
-    ("poor", "b2b", Some("2000")),
-    ("consumer", "b2c", None),
+const CUSTOMERS: [(&str, Option<&str>); 3] = [
+    ("rich", Some("100000")),
+    ("poor", Some("2000")),
+    ("consumer", None),
 ];
-
-fn table() -> Table {
-    Table::domain("commerce")
-}
-
-fn by() -> Text<256> {
-    Text::new("desk").expect("a name")
-}
 
 fn sku(name: &str) -> Sku {
     Sku::new(name).expect("a sku")
@@ -225,7 +214,7 @@ async fn step(
                 currency: Currency::Eur,
                 lines: lines.collect(),
                 expected_total: None,
-                by: by(),
+                by: desk(),
             };
             let done: Result<_, OrderStopped> =
                 commerce.place_order(transaction, numbers, place).await;
@@ -241,7 +230,7 @@ async fn step(
                 order_id,
                 amount: euros.to_string().parse().expect("money"),
                 external_reference: ExternalReference::new(reference).expect("a reference"),
-                by: by(),
+                by: desk(),
             };
             let done: Result<_, CreditStopped> = commerce
                 .pay_on_account(transaction, order.customer_id(), payment)
@@ -250,109 +239,29 @@ async fn step(
         }
         Act::Cancel => OrderStep::Cancel {
             reason: None,
-            by: by(),
+            by: desk(),
         },
         Act::Ship => OrderStep::Ship {
             carrier: None,
             tracking: None,
-            by: by(),
+            by: desk(),
         },
-        Act::Deliver => OrderStep::Deliver { by: by() },
+        Act::Deliver => OrderStep::Deliver { by: desk() },
         Act::Card(_) => unreachable!("no step of an order"),
     };
     allowed(commerce.step_order(transaction, order_id, step).await)
 }
 
 /// Commits what the shop begins with.
-async fn open(site: Site, number: usize) {
-    let (outbox, table) = (site.outbox(), &table());
-    let mark = Mark::Episode {
-        name: "shop",
-        number: number as u64,
-        phase: "opened",
-    };
-    let commerce = &Commerce { outbox, table };
-    let outcome = outbox
-        .execute::<(), Refused, Error, _, _>(
-            &mark,
-            &Cause::default(),
-            |mut transaction| async move {
-                begin(commerce, &mut transaction, number).await?;
-                Ok(Decision::Commit(transaction, ()))
-            },
-        )
-        .await;
-    assert!(
-        matches!(outcome, Ok(Outcome::Committed { .. })),
-        "{outcome:?}"
-    );
-}
-
-async fn begin(
-    commerce: &Commerce<'_>,
-    transaction: &mut Transaction,
-    number: usize,
-) -> Result<(), Error> {
-    fn sure<T, R: std::fmt::Debug>(done: Result<T, domain::Stopped<R>>) -> Result<T, Error> {
-        done.map_err(|stopped| match stopped {
-            domain::Stopped::Failed(error) => error,
-            domain::Stopped::Refused(refusal) => panic!("{refusal:?}"),
-        })
+async fn open(site: Site) {
+    let outbox = site.outbox();
+    testing::tax(outbox, "21", 1).await;
+    for (number, name) in (10..).step_by(2).zip(SKUS) {
+        testing::sell(outbox, &sku(name), "100", PIECES, number).await;
     }
-    let product_id = ProductId::new("PRD").expect("an id");
-    let name = SKUS[number % SKUS.len()];
-    let (id, customer_type, limit) = CUSTOMERS[number % CUSTOMERS.len()];
-    let set = SetPrice {
-        product_id: product_id.clone(),
-        sku: sku(name),
-        currency: Currency::Eur,
-        list: PriceList {
-            base_price: "100".parse().expect("a price"),
-            volume_prices: Vec::new(),
-        },
-        by: by(),
-    };
-    let done: Result<_, Stopped> = commerce.set_price(transaction, set).await;
-    sure(done)?;
-    let counted = StockStep::Counted {
-        product_id,
-        quantity: PIECES,
-    };
-    sure(
-        commerce
-            .change_stock(transaction, &sku(name), counted, by())
-            .await,
-    )?;
-    if number == 0 {
-        let rate = SetTaxRate {
-            country: CountryCode::new("RO").expect("a country"),
-            tax_category: TaxCategory::Standard,
-            rate: "21".parse().expect("per cent"),
-            valid_from: "1970-01-01".parse().expect("a day"),
-            by: by(),
-        };
-        sure(commerce.set_tax_rate(transaction, rate).await)?;
+    for (number, (id, credit)) in (20..).step_by(2).zip(CUSTOMERS) {
+        testing::buyer(outbox, &customer(id), credit, number).await;
     }
-    if number < CUSTOMERS.len() {
-        let profile = json!({
-            "customer_type": customer_type, "name": id, "email": "orders@acme.example",
-            "payment_term": "net_30", "country": "RO",
-        });
-        let profile: Profile = serde_json::from_value(profile).expect("a profile");
-        commerce
-            .set_customer(transaction, &customer(id), profile, by())
-            .await?;
-    }
-    let later = number.checked_sub(CUSTOMERS.len());
-    if let Some(limit) = later.and(limit) {
-        let limit = (Currency::Eur, limit.parse().expect("money"));
-        sure(
-            commerce
-                .set_credit_limit(transaction, &customer(id), limit, by())
-                .await,
-        )?;
-    }
-    Ok(())
 }
 
 /// A shop with its three consumers, as `change` changes the flow.
@@ -360,9 +269,7 @@ fn shop(seed: u64, change: impl FnOnce(Builder) -> Builder) -> Flow {
     let builder =
         Flow::builder(seed).consumer(|site| CommerceOrders::new(site.outbox().clone(), table()));
     let flow = change(builder).build().expect("a flow");
-    for number in 0..2 * CUSTOMERS.len() {
-        flow.look(|site| open(site, number));
-    }
+    flow.look(open);
     flow
 }
 
@@ -507,9 +414,7 @@ fn judge(flow: &mut Flow) -> Result<BTreeMap<String, commerce::Order>, String> {
         let holds_credit = matches!(credit, Some(CreditStatus::Reserved | CreditStatus::Owed));
         let holds_goods = goods == Some(ReservationStatus::Reserved);
         let shipped = order.fulfillment_status() != FulfillmentStatus::Unfulfilled;
-        let business = CUSTOMERS[..2]
-            .iter()
-            .any(|(name, ..)| order.customer_id().as_str() == *name);
+        let business = order.customer_type() == CustomerType::B2b;
         let right = match order.status() {
             OrderStatus::Pending => false,
             OrderStatus::Rejected | OrderStatus::Cancelled => !holds_credit && !holds_goods,
@@ -548,13 +453,11 @@ fn judge(flow: &mut Flow) -> Result<BTreeMap<String, commerce::Order>, String> {
 }
 
 fn any_act() -> impl Strategy<Value = Act> {
-    prop_oneof![
-        4 => (select(&CUSTOMERS[..]), prop::sample::subsequence(&SKUS[..], 1..=3), 1_u32..12)
-            .prop_map(|((customer, ..), skus, quantity)| Act::Place {
-                customer,
-                lines: skus.into_iter().map(|sku| (sku, quantity)).collect(),
-            }),
-    ]
+    let skus = prop::sample::subsequence(&SKUS[..], 1..=3);
+    (select(&CUSTOMERS[..]), skus, 1_u32..12).prop_map(|((customer, _), skus, quantity)| {
+        let lines = skus.into_iter().map(|sku| (sku, quantity)).collect();
+        Act::Place { customer, lines }
+    })
 }
 
 fn any_end() -> impl Strategy<Value = Act> {

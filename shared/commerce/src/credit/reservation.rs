@@ -141,7 +141,31 @@ impl Asked {
         }
     }
 
-    fn become_first(self, status: CreditStatus, now: Timestamp) -> Reservation {
+    /// It begins: reserved, or withdrawn because the order ended before any was asked for.
+    pub(crate) fn begins(self, status: CreditStatus, version: Sequence, now: Timestamp) -> Changed {
+        let reservation = self.first(status, now);
+        let event = reservation.told(version);
+        Change::new(reservation, event)
+    }
+
+    /// It begins as rejected: none is given. `available` is what could still be reserved.
+    pub(crate) fn rejected(
+        self,
+        reason: NoCredit,
+        available: Option<Money>,
+        version: Sequence,
+        now: Timestamp,
+    ) -> Changed {
+        let reservation = self.first(CreditStatus::Rejected, now);
+        let event = ReservationChanged {
+            reason: Some(reason),
+            available,
+            ..reservation.told(version)
+        };
+        Change::new(reservation, event)
+    }
+
+    fn first(self, status: CreditStatus, now: Timestamp) -> Reservation {
         Reservation {
             order_id: self.order_id,
             customer_id: self.customer_id,
@@ -151,37 +175,6 @@ impl Asked {
             currency: self.currency,
             updated_at: now,
         }
-    }
-
-    /// It is reserved.
-    pub(crate) fn reserved(self, version: Sequence, now: Timestamp) -> Changed {
-        let reservation = self.become_first(CreditStatus::Reserved, now);
-        let event = reservation.told(version);
-        Change::new(reservation, event)
-    }
-
-    /// None is given. `available` is what could still be reserved.
-    pub(crate) fn rejected(
-        self,
-        reason: NoCredit,
-        available: Option<Money>,
-        version: Sequence,
-        now: Timestamp,
-    ) -> Changed {
-        let reservation = self.become_first(CreditStatus::Rejected, now);
-        let event = ReservationChanged {
-            reason: Some(reason),
-            available,
-            ..reservation.told(version)
-        };
-        Change::new(reservation, event)
-    }
-
-    /// The order ended before any was asked for.
-    pub(crate) fn withdrawn(self, version: Sequence, now: Timestamp) -> Changed {
-        let reservation = self.become_first(CreditStatus::Withdrawn, now);
-        let event = reservation.told(version);
-        Change::new(reservation, event)
     }
 }
 

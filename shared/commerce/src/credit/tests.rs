@@ -182,7 +182,7 @@ fn payment(amount: &str) -> AccountPayment {
 
 #[test]
 fn an_order_is_paid_up_to_what_is_open() {
-    let reserved = asked().reserved(number(1), at(1));
+    let reserved = asked().begins(CreditStatus::Reserved, number(1), at(1));
     let refused = |amount: &str| {
         let paid = reserved.state().pay(payment(amount), number(2), at(2));
         paid.err()

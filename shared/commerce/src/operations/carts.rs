@@ -1,7 +1,7 @@
 //! Carts: filled, changed, and turned into orders.
 
 use events::{
-    CartId, CustomerId, Day, ItemId, Money, OrderId, Sku, Text,
+    CartId, CustomerId, ItemId, Money, OrderId, Sku, Text,
     contracts::{
         cart::{Action, CartStatus},
         order::{Item, Totals},
@@ -11,11 +11,11 @@ use events::{
 use outbox::{Entity, Error, Transaction};
 
 use super::{
-    Commerce, LineAsked, OrderAsked,
-    orders::{PlaceOrder, Stopped},
+    Commerce, LineAsked,
+    orders::{PlaceOrder, Stopped, profile_of},
 };
 use crate::{
-    Cart, Customer, Done, Order,
+    Cart, Done, Order,
     calculation::{LARGEST_QUANTITY, MOST_LINES},
     cart::{self, Changed},
     order::{Numbers, Refusal},
@@ -74,9 +74,7 @@ impl Commerce<'_> {
         if entity.state().is_some() {
             return Err(Refusal::IdTaken.into());
         }
-        if customer.state().is_none() {
-            return Err(Refusal::UnknownCustomer { customer_id }.into());
-        }
+        profile_of(&customer, &customer_id)?;
         let new = (cart_id, customer_id, currency);
         Ok(cart::create(transaction, &entity, new, by)?)
     }
@@ -178,24 +176,9 @@ impl Commerce<'_> {
         let (ids, lines): (Vec<ItemId>, Vec<LineAsked>) = lines.into_iter().unzip();
         let customer_id = cart.customer_id();
         let customer = self.customer(customer_id).await?;
-        let unknown = || Refusal::UnknownCustomer {
-            customer_id: customer_id.clone(),
-        };
-        let profile = customer.state().map(Customer::profile);
-        let profile = profile.ok_or_else(unknown)?;
-        let asked = OrderAsked {
-            currency: cart.currency(),
-            tier: profile.tier.clone(),
-            country: profile.country.clone(),
-            vat_treatment: profile.vat_treatment,
-            day: Day::of(transaction.now()),
-            lines,
-        };
-        let calculated = self.calculate_order(&asked).await;
-        let calculated = calculated.map_err(|stopped| match stopped {
-            domain::Stopped::Refused(refusal) => Refusal::Calculation(refusal).into(),
-            domain::Stopped::Failed(error) => Stopped::Failed(error),
-        })?;
+        let profile = profile_of(&customer, customer_id)?;
+        let (currency, now) = (cart.currency(), transaction.now());
+        let calculated = self.calculate_for(profile, currency, lines, now).await?;
         let lines = calculated.lines.into_iter().zip(ids);
         let items = lines.map(|(line, item_id)| line.item(item_id)).collect();
         Ok((items, Some(calculated.totals)))

@@ -202,7 +202,7 @@ impl Commerce<'_> {
             amount: asked.amount,
         };
         step_account(transaction, &account, &asked.customer_id, step, system()?)?;
-        let reserved = asked.reserved(version, now);
+        let reserved = asked.begins(CreditStatus::Reserved, version, now);
         reserved.save(transaction, &reservation)?;
         Ok(())
     }
@@ -220,7 +220,7 @@ impl Commerce<'_> {
         let reservation = self.credit_reservation(asked.order_id).await?;
         if reservation.state().is_none() {
             let (version, now) = (reservation.next_version()?, transaction.now());
-            let withdrawn = asked.withdrawn(version, now);
+            let withdrawn = asked.begins(CreditStatus::Withdrawn, version, now);
             withdrawn.save(transaction, &reservation)?;
             return Ok(());
         }

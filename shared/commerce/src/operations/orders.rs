@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use events::{
-    CustomerId, Day, Money, OrderId, Text,
+    CustomerId, Day, Money, OrderId, Text, Timestamp,
     contracts::{
         credit::{CreditStatus, ReservationChanged as CreditChanged},
         customer::CustomerType,
@@ -15,9 +15,10 @@ use events::{
 };
 use outbox::{Condition, Entity, Error, Transaction};
 
-use super::{Commerce, LineAsked, OrderAsked, reservations::short, system};
+use super::{CalculatedOrder, Commerce, LineAsked, OrderAsked, reservations::short, system};
 use crate::{
     CreditAccount, Customer, Done, Order,
+    customer::Profile,
     order::{self, Due, Numbers, OrderStep, Overdue, Patience, Placed, Refusal, due::FIRST_LOOK},
 };
 
@@ -83,11 +84,7 @@ impl Commerce<'_> {
         if entity.state().is_some() {
             return Err(Refusal::IdTaken.into());
         }
-        let unknown = || Refusal::UnknownCustomer {
-            customer_id: customer_id.clone(),
-        };
-        let profile = customer.state().map(Customer::profile);
-        let profile = profile.ok_or_else(unknown)?;
+        let profile = profile_of(&customer, customer_id)?;
         let has_account = account.state().map(CreditAccount::currency) == Some(currency);
         if profile.customer_type == CustomerType::B2b && !has_account {
             let customer_id = customer_id.clone();
@@ -98,15 +95,7 @@ impl Commerce<'_> {
             .into());
         }
         let now = transaction.now();
-        let asked = OrderAsked {
-            currency,
-            tier: profile.tier.clone(),
-            country: profile.country.clone(),
-            vat_treatment: profile.vat_treatment,
-            day: Day::of(now),
-            lines: place.lines,
-        };
-        let goods: Vec<Goods> = asked
+        let goods: Vec<Goods> = place
             .lines
             .iter()
             .map(|line| Goods {
@@ -114,11 +103,8 @@ impl Commerce<'_> {
                 quantity: line.quantity,
             })
             .collect();
-        let calculated = self.calculate_order(&asked).await;
-        let calculated = calculated.map_err(|stopped| match stopped {
-            domain::Stopped::Refused(refusal) => Refusal::Calculation(refusal).into(),
-            domain::Stopped::Failed(error) => Stopped::Failed(error),
-        })?;
+        let calculated = self.calculate_for(profile, currency, place.lines, now);
+        let calculated = calculated.await?;
         let total = calculated.totals.total;
         if let Some(expected) = place.expected_total
             && expected != total
@@ -144,8 +130,8 @@ impl Commerce<'_> {
             customer_id: customer_id.clone(),
             customer_type: profile.customer_type,
             payment_term: profile.payment_term,
-            country: asked.country,
-            vat_treatment: asked.vat_treatment,
+            country: profile.country.clone(),
+            vat_treatment: profile.vat_treatment,
             items,
             totals: calculated.totals,
             by: place.by,
@@ -158,6 +144,29 @@ impl Commerce<'_> {
         transaction.insert(due.key(self.table), &due)?;
         let change = order::place(placed, entity.next_version()?, now);
         Ok(change.save(transaction, &entity)?)
+    }
+
+    /// Calculates what lines come to for a customer, by the tax rates of this time's day.
+    pub(super) async fn calculate_for(
+        &self,
+        profile: &Profile,
+        currency: Currency,
+        lines: Vec<LineAsked>,
+        now: Timestamp,
+    ) -> Result<CalculatedOrder, Stopped> {
+        let asked = OrderAsked {
+            currency,
+            tier: profile.tier.clone(),
+            country: profile.country.clone(),
+            vat_treatment: profile.vat_treatment,
+            day: Day::of(now),
+            lines,
+        };
+        let calculated = self.calculate_order(&asked).await;
+        calculated.map_err(|stopped| match stopped {
+            domain::Stopped::Refused(refusal) => Refusal::Calculation(refusal).into(),
+            domain::Stopped::Failed(error) => Stopped::Failed(error),
+        })
     }
 
     /// Does a step of an order.
@@ -336,6 +345,17 @@ impl Commerce<'_> {
         };
         step_of(transaction, &entity, order_id, step).map(drop)
     }
+}
+
+/// What is known of a customer, who must exist.
+pub(super) fn profile_of<'c>(
+    customer: &'c Entity<Customer>,
+    customer_id: &CustomerId,
+) -> Result<&'c Profile, Refusal> {
+    let profile = customer.state().map(Customer::profile);
+    profile.ok_or_else(|| Refusal::UnknownCustomer {
+        customer_id: customer_id.clone(),
+    })
 }
 
 fn step_of(

@@ -1,6 +1,10 @@
 //! The numbers of orders. A process takes a block of them at a time, so that no two orders wait for each other's number.
 
-use std::{ops::Range, sync::Mutex, time::Duration};
+use std::{
+    ops::Range,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use events::OrderNumber;
 use outbox::{
@@ -33,12 +37,9 @@ impl Numbers {
         table.key("order_numbers", "taken")
     }
 
-    fn given(&self) -> Option<u64> {
-        let mut left = self
-            .0
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner());
-        left.next()
+    fn left(&self) -> MutexGuard<'_, Range<u64>> {
+        // A range is whole at every moment, so a thread that panicked leaves no harm.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A number that no other order has. Every call gives another one, also for a request that comes again.
@@ -46,17 +47,14 @@ impl Numbers {
     /// # Errors
     /// [`Error`] when no block can be taken. If the answer to the taking was lost, its block is left out.
     pub async fn next(&self, outbox: &Outbox, table: &Table) -> Result<OrderNumber, Error> {
-        if let Some(number) = self.given() {
+        let given = self.left().next();
+        if let Some(number) = given {
             return Ok(OrderNumber::of(number));
         }
         let mut block = take(outbox, table).await?;
         let first = block.next().unwrap_or(block.end);
-        let mut left = self
-            .0
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner());
         // Two requests can have taken a block at the same time: the numbers of the one that came first are left out.
-        *left = block;
+        *self.left() = block;
         Ok(OrderNumber::of(first))
     }
 }
