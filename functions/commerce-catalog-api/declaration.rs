@@ -2,7 +2,7 @@
 
 use crate::{
     Access,
-    Action::{Get, Put, Query},
+    Action::{BatchGet, Check, Get, Put, Query},
     Api, Function, Kind, Method,
     functions::commerce_pricing_api,
     tables,
@@ -11,8 +11,12 @@ use crate::{
 /// The function's declaration.
 pub const FUNCTION: Function = Function::new(
     "commerce-catalog-api",
-    "Stock, under /api/v1/stock.",
+    "Products and stock, under /api/v1/products and /stock.",
     Kind::Api(Api::of(&[
+        (Method::Get, "/api/v1/products"),
+        (Method::Delete, "/api/v1/products/{proxy+}"),
+        (Method::Get, "/api/v1/products/{proxy+}"),
+        (Method::Put, "/api/v1/products/{proxy+}"),
         (Method::Get, "/api/v1/stock/{proxy+}"),
         (Method::Post, "/api/v1/stock/{proxy+}"),
         (Method::Put, "/api/v1/stock/{proxy+}"),
@@ -21,7 +25,7 @@ pub const FUNCTION: Function = Function::new(
 .with_domains(&["commerce"])
 .owning(&[Access::to(
     &commerce_pricing_api::TABLE,
-    &[Get, Put],
+    &[Check, Get, BatchGet, Query, Put],
 )])
-// The history of a stock is its events.
+// The history of a product or a stock is its events.
 .reading(&[Access::to(&tables::EVENTS, &[Query])]);

@@ -2,7 +2,7 @@
 
 use crate::{
     Access,
-    Action::{BatchGet, Get, Put, Query},
+    Action::{BatchGet, Check, Delete, Get, Put, Query},
     Api, Function, Kind, Method,
     functions::commerce_pricing_api,
     tables,
@@ -18,8 +18,10 @@ pub const FUNCTION: Function = Function::new(
         (Method::Get, "/api/v1/carts/{proxy+}"),
         (Method::Patch, "/api/v1/carts/{proxy+}"),
         (Method::Post, "/api/v1/carts/{proxy+}"),
+        (Method::Get, "/api/v1/customers"),
         (Method::Get, "/api/v1/customers/{proxy+}"),
         (Method::Put, "/api/v1/customers/{proxy+}"),
+        (Method::Get, "/api/v1/orders"),
         (Method::Post, "/api/v1/orders"),
         (Method::Get, "/api/v1/orders/{proxy+}"),
         (Method::Post, "/api/v1/orders/{proxy+}"),
@@ -28,7 +30,7 @@ pub const FUNCTION: Function = Function::new(
 .with_domains(&["commerce"])
 .owning(&[Access::to(
     &commerce_pricing_api::TABLE,
-    &[Get, BatchGet, Put],
+    &[Check, Get, BatchGet, Query, Put, Delete],
 )])
 // The history of a customer and the timeline of an order are their events.
 .reading(&[Access::to(&tables::EVENTS, &[Query])]);

@@ -45,6 +45,24 @@ events::subscription! {
         LoanDrawApproved(events::contracts::loan::DrawApproved) by Mark,
         /// Notifies the borrower.
         LoanPaidOff(events::contracts::loan::PaidOff) by Mark,
+        /// Creates the customer's contact.
+        CustomerRegistered(events::contracts::customer::Registered) by Guard,
+        /// Updates the customer's contact.
+        CustomerUpdated(events::contracts::customer::Updated) by Guard,
+        /// Notifies the customer.
+        OrderCreated(events::contracts::order::Created) by Mark,
+        /// Notifies the customer.
+        OrderConfirmed(events::contracts::order::Confirmed) by Mark,
+        /// Notifies the customer.
+        OrderRejected(events::contracts::order::Rejected) by Mark,
+        /// Notifies the customer.
+        OrderCancelled(events::contracts::order::Cancelled) by Mark,
+        /// Notifies the customer.
+        OrderShipped(events::contracts::order::Shipped) by Mark,
+        /// Notifies every admin.
+        OrderStuck(events::contracts::order::Stuck) by Mark,
+        /// Notifies the customer, only if their account was blocked.
+        CreditChanged(events::contracts::credit::Changed) by Mark,
     }
 }
 
@@ -77,10 +95,10 @@ pub const TABLE: Table = Table {
 /// The function's declaration.
 pub const FUNCTION: Function = Function::new(
     "notifications",
-    "Notifies members by e-mail and in-app note, and admins of alerts.",
+    "Notifies members by e-mail and in-app note, customers by e-mail, and admins of alerts.",
     Kind::Consumer(Consumer::of::<Event>()),
 )
-.with_domains(&["cloud", "wallet", "loan"])
+.with_domains(&["cloud", "wallet", "loan", "commerce"])
 .owning(&[Access::to(&TABLE, &[Get, Query, Put, Update, Check]).and_indexes(&["admins"])])
 .needing(&[Need::SendMail])
 .with_settings(&[

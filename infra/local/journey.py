@@ -262,9 +262,11 @@ def lent(api: Api, borrower: str) -> str:
 def ordered(api: Api, run: str) -> tuple[str, str]:
     """Sells goods to a business: one order is delivered and paid, the next is refused for want of credit. Returns their ids."""
     sku, customer = f"PRD-{run}", f"CUST-{run}"
-    api.call("PUT", f"/prices/{sku}", {"product_id": "PRD-1", "currency": "EUR", "base_price": UNIT_PRICE})
+    chair = {"name": "Chair", "status": "active", "visibility": "public", "variants": [{"sku": sku}]}
+    api.call("PUT", f"/products/{sku}", chair)
+    api.call("PUT", f"/prices/{sku}", {"product_id": sku, "currency": "EUR", "base_price": UNIT_PRICE})
     api.call("PUT", "/tax-rates/XA/standard", {"rate": TAX_RATE, "valid_from": "2017-01-01"})
-    api.call("PUT", f"/stock/{sku}", {"product_id": "PRD-1", "quantity": 5 * PIECES})
+    api.call("PUT", f"/stock/{sku}", {"product_id": sku, "quantity": 5 * PIECES})
     profile = {
         "customer_type": "b2b",
         "name": "Acme",

@@ -11,6 +11,7 @@
 mod analytics;
 mod audit;
 mod audit_log;
+mod carts;
 mod chain;
 mod fanout;
 mod ledger;

@@ -3,6 +3,7 @@
 use audit_anchor::job::AuditAnchor;
 use cloud_chain_worker::job::Worker;
 use cloud_reconcile::job::Reconcile;
+use commerce_cart_worker::job::CartWorker;
 use commerce_order_timer::job::OrderTimer;
 use consumer::schedule::Job as _;
 use heartbeat::job::Heartbeats;
@@ -17,6 +18,7 @@ fn every_counter_of_a_job_has_an_alarm_in_its_declaration() {
         (AuditAnchor::NAME, AuditAnchor::METRICS),
         (Worker::NAME, Worker::METRICS),
         (Reconcile::NAME, Reconcile::METRICS),
+        (CartWorker::NAME, CartWorker::METRICS),
         (OrderTimer::NAME, OrderTimer::METRICS),
         (Sender::NAME, Sender::METRICS),
         (Heartbeats::NAME, Heartbeats::METRICS),

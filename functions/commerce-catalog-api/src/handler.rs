@@ -1,5 +1,7 @@
 //! What each endpoint reads, decides and writes.
 
+pub mod products;
+
 use std::sync::Arc;
 
 use api::{

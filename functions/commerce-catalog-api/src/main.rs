@@ -1,4 +1,4 @@
-//! `commerce-catalog-api`: stock on Lambda.
+//! `commerce-catalog-api`: products and stock on Lambda.
 
 use std::sync::Arc;
 

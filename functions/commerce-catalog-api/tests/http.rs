@@ -109,3 +109,123 @@ async fn what_the_rules_forbid_is_a_problem_and_writes_nothing() {
     counted(&service, "7", 3).await;
     assert_eq!(service.history("stock#PRD-001-A").await.len(), 1);
 }
+
+const PRODUCT: &str = "/api/v1/products/PRD-00123";
+
+fn product(skus: &[&str]) -> Value {
+    let variants: Vec<Value> = skus.iter().map(|sku| json!({ "sku": sku })).collect();
+    json!({ "name": "Chair", "status": "active", "visibility": "public", "variants": variants })
+}
+
+#[tokio::test]
+async fn a_product_is_put_into_the_catalogue_changed_shown_and_taken_out() {
+    let service = service().await;
+    let none = service.get(PRODUCT).await;
+    assert_eq!(none.refusal(), (404, "not-found"));
+    counted(&service, "1", 50).await;
+    let made = service.put(PRODUCT, "2", &product(&["PRD-001-A"])).await;
+    assert_eq!(made.status, 200, "{made:?}");
+    let shown = service.get(PRODUCT).await.body;
+    assert_eq!(
+        shown["variants"],
+        json!([{ "sku": "PRD-001-A", "stock_status": "in_stock", "prices": {}, "available": 50 }])
+    );
+    let same = service.put(PRODUCT, "3", &product(&["PRD-001-A"])).await;
+    assert_eq!(same.body["version"], 1);
+    let more = product(&["PRD-001-A", "PRD-001-B"]);
+    let more = service.put(PRODUCT, "4", &more).await;
+    assert_eq!(more.body["version"], 2, "{more:?}");
+    let listed = service.get("/api/v1/products").await.body;
+    assert_eq!(listed["items"], json!([more.body]));
+    let gone = service.delete(PRODUCT, "5").await;
+    assert_eq!(gone.body["deleted"], true, "{gone:?}");
+    let twice = service.delete(PRODUCT, "6").await;
+    assert_eq!(twice.refusal(), (409, "product-deleted"));
+    let back = service.put(PRODUCT, "7", &product(&["PRD-001-A"])).await;
+    assert_eq!(back.refusal(), (409, "product-deleted"));
+    assert_eq!(
+        service.get("/api/v1/products").await.body["items"],
+        json!([])
+    );
+    let types: Vec<String> = service
+        .history("product#PRD-00123")
+        .await
+        .iter()
+        .map(|event| event.event_type.to_string())
+        .collect();
+    assert_eq!(
+        types,
+        ["product.created", "product.updated", "product.deleted"]
+    );
+    let history = service.get(&format!("{PRODUCT}/history")).await.body;
+    let update = &history["items"][1]["payload"];
+    assert_eq!(update["change_type"], "variant_added");
+    assert_eq!(
+        update["new_values"],
+        json!({ "variants": [{ "sku": "PRD-001-B" }] })
+    );
+}
+
+#[tokio::test]
+async fn a_sku_belongs_to_the_first_product_that_names_it_for_ever() {
+    let service = service().await;
+    service.put(PRODUCT, "1", &product(&["A", "B"])).await;
+    // Given up, but never another's.
+    service.put(PRODUCT, "2", &product(&["A"])).await;
+    let other = "/api/v1/products/OTHER";
+    let taken = service.put(other, "3", &product(&["C", "B"])).await;
+    assert_eq!(taken.refusal(), (409, "other-product"));
+    assert_eq!(
+        (&taken.body["product_id"], &taken.body["pointer"]),
+        (&json!("PRD-00123"), &json!("/variants/1/sku"))
+    );
+    assert_eq!(service.get(other).await.status, 404);
+    let again = service.put(PRODUCT, "4", &product(&["A", "B"])).await;
+    assert_eq!(again.status, 200, "{again:?}");
+    let twice = service.put(PRODUCT, "5", &product(&["A", "A"])).await;
+    assert_eq!(twice.refusal(), (422, "invalid-request"));
+    assert_eq!(twice.pointers(), ["/variants/1/sku"]);
+    let none = service.put(PRODUCT, "6", &product(&[])).await;
+    assert_eq!(none.pointers(), ["/variants"]);
+    // A stock, too, is only that of the product that has the sku. One that was counted before can be put right.
+    let count = |product: &str| json!({ "product_id": product, "quantity": 5 });
+    let stock = "/api/v1/stock/D";
+    service.put(stock, "7", &count("TYPO")).await;
+    let more = service.put(PRODUCT, "8", &product(&["A", "D"])).await;
+    assert_eq!(more.status, 200, "{more:?}");
+    let typo = service.put(stock, "9", &count("TYPO")).await;
+    assert_eq!(typo.refusal(), (409, "other-product"));
+    let right = service.put(stock, "10", &count("PRD-00123")).await;
+    assert_eq!(right.body["product_id"], "PRD-00123", "{right:?}");
+    let shown = service.get(PRODUCT).await.body;
+    assert_eq!(shown["variants"][1]["available"], 5);
+}
+
+#[tokio::test]
+async fn the_largest_product_is_taken_and_a_larger_one_is_refused() {
+    let service = service().await;
+    let sized = |variants: usize, value: usize| {
+        let attributes: Vec<Value> = (0..4)
+            .map(|number| json!({ "name": format!("a{number}"), "value": "x".repeat(value) }))
+            .collect();
+        let variants: Vec<Value> = (0..variants)
+            .map(|number| json!({ "sku": format!("S-{number}"), "attributes": attributes }))
+            .collect();
+        json!({ "name": "Chair", "status": "active", "visibility": "public", "variants": variants })
+    };
+    let large = service.put(PRODUCT, "1", &sized(45, 200)).await;
+    assert_eq!(large.status, 200, "{large:?}");
+    // All of it once more, otherwise.
+    let other = service.put(PRODUCT, "2", &sized(45, 199)).await;
+    assert_eq!(other.body["version"], 2, "{other:?}");
+    let many = service.put(PRODUCT, "3", &sized(46, 1)).await;
+    assert_eq!(many.pointers(), ["/variants"]);
+    let mut larger = sized(45, 200);
+    larger["description"] = json!("x".repeat(2_000));
+    for variant in larger["variants"].as_array_mut().unwrap() {
+        let attributes = variant["attributes"].as_array_mut().unwrap();
+        attributes.push(json!({ "name": "one more", "value": "x".repeat(200) }));
+    }
+    let larger = service.put(PRODUCT, "4", &larger).await;
+    assert_eq!(larger.refusal(), (422, "product-too-large"));
+}

@@ -10,7 +10,7 @@ const NO_CUSTOMER: &str = "There is no such customer.";
 const NO_CART: &str = "There is no such cart.";
 const NO_ITEM: &str =
     "There is no such cart, the cart has no such line, or there is no price for a sku.";
-const CLOSED: &str = "The cart became an order (`cart-ordered`: `order_id`), or the customer's tier does not exist (`no-tier`: `tier`).";
+const CLOSED: &str = "The cart became an order (`cart-ordered`: `order_id`), the customer cannot buy the goods (`not-for-sale`: `lines`), or the customer's tier does not exist (`no-tier`: `tier`).";
 const LINES: &str = "The cart would have more than 45 lines (`too-many-lines`: `most`) or a line too many pieces (`quantity-too-large`: `most`), a product has no price in the currency (`no-price`: `currency`), the customer's country has no tax rate (`no-tax-rate`: `country`, `tax_category`, `day`), or the amounts are too large (`too-large`).";
 const NO_ORDER: &str = "There is no such order.";
 
@@ -27,7 +27,7 @@ pub fn routes() -> Routes<Arc<App>> {
             "/api/v1/carts/{cart_id}",
             carts::cart,
             Doc::new("Read a cart")
-                .describe("Its prices are those of its last change.")
+                .describe("Its prices are those of its last change; it follows changes of prices, products, stock and the customer within a minute or two. `available` says of each line whether the goods can be sold to the customer at all.")
                 .problem(404, NO_CART),
         )
         .post(
@@ -75,7 +75,13 @@ pub fn routes() -> Routes<Arc<App>> {
             "/api/v1/customers/{customer_id}",
             customers::set,
             Doc::new("Register a customer, or replace what is known of it")
-                .describe("Orders that are placed keep the terms under which they were placed."),
+                .describe("Orders that are placed keep the terms under which they were placed.")
+                .problem(409, "There is no such tier (`no-tier`: `tier`)."),
+        )
+        .get(
+            "/api/v1/customers",
+            customers::customers,
+            Doc::new("List customers").describe("By id."),
         )
         .get(
             "/api/v1/customers/{customer_id}",
@@ -95,8 +101,14 @@ pub fn routes() -> Routes<Arc<App>> {
             Doc::new("Place an order")
                 .describe("Prices, tax rates and stock are looked at, and whether a business has a credit account: what cannot succeed is refused at once. The order is then `pending`: the credit of a business is reserved, then the goods. It becomes `confirmed`, or `rejected` with everything given back.")
                 .problem(404, "There is no such customer, or no price for a sku.")
-                .problem(409, "The order comes to another amount (`total-changed`: `expected_total`, `total`), there is not enough stock (`insufficient-stock`: `shortages`), the business has no credit account in the currency (`no-credit-account`), or the customer's tier does not exist (`no-tier`: `tier`).")
+                .problem(409, "The order comes to another amount (`total-changed`: `expected_total`, `total`), the customer cannot buy some goods (`not-for-sale`: `lines`), there is not enough stock (`insufficient-stock`: `shortages`), the business has no credit account in the currency (`no-credit-account`), or the customer's tier does not exist (`no-tier`: `tier`).")
                 .problem(422, "Two lines have the same sku, a product has no price in the currency (`no-price`: `currency`), the customer's country has no tax rate (`no-tax-rate`: `country`, `tax_category`, `day`), or the amounts are too large (`too-large`)."),
+        )
+        .get(
+            "/api/v1/orders",
+            orders::orders,
+            Doc::new("List a customer's orders")
+                .describe("Newest first. With `status`, orders in another status are left out of each page: a page can have fewer than `limit` items, or none, and a next page nevertheless."),
         )
         .get(
             "/api/v1/orders/{order_id}",

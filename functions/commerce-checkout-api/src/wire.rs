@@ -1,6 +1,6 @@
 //! Request and response bodies.
 
-use api::AmountInput;
+use api::{AmountInput, CursorToken, PageLimit, PageQuery};
 use commerce::{
     calculation::{LARGEST_QUANTITY, MOST_LINES},
     customer::Profile,
@@ -12,7 +12,7 @@ use events::{
         cart::CartStatus,
         customer::{CustomerType, PaymentTerm, VatTreatment},
         order::{FulfillmentStatus, Item, OrderStatus, PaymentStatus, Rejection, Totals},
-        price::{Currency, TaxCategory},
+        price::Currency,
     },
 };
 use schemars::JsonSchema;
@@ -40,9 +40,6 @@ pub struct LineInput {
     /// How many, 1 to 1,000,000.
     #[schemars(range(min = 1, max = LARGEST_QUANTITY))]
     pub quantity: u32,
-    /// How it is taxed; if absent, `standard`.
-    #[serde(default)]
-    pub tax_category: TaxCategory,
 }
 
 /// Place an order.
@@ -58,6 +55,34 @@ pub struct OrderRequest {
     /// What the caller showed the customer, with tax. If it is given, an order that comes to another amount is refused.
     #[serde(default)]
     pub expected_total: Option<AmountInput<Fiat>>,
+}
+
+/// The query of a list of orders.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub struct OrdersQuery {
+    /// The customer.
+    pub customer_id: CustomerId,
+    /// Only orders in this status. If absent, all. A page can then have fewer items than its limit, or none, and a next page
+    /// nevertheless.
+    #[serde(default)]
+    pub status: Option<OrderStatus>,
+    /// The maximum number of items.
+    #[serde(default)]
+    pub limit: PageLimit,
+    /// The `next_cursor` of the page before.
+    #[serde(default)]
+    pub cursor: Option<CursorToken>,
+}
+
+impl OrdersQuery {
+    /// Returns the page parameters.
+    #[must_use]
+    pub fn page(&self) -> PageQuery {
+        PageQuery {
+            limit: self.limit,
+            cursor: self.cursor.clone(),
+        }
+    }
 }
 
 /// Cancel an order.
@@ -116,9 +141,6 @@ pub struct ItemRequest {
     /// How many more, 1 to 1,000,000.
     #[schemars(range(min = 1, max = LARGEST_QUANTITY))]
     pub quantity: u32,
-    /// How it is taxed, if the cart has no line of it yet; if absent, `standard`.
-    #[serde(default)]
-    pub tax_category: TaxCategory,
 }
 
 /// Change the quantity of a line.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use api::{
-    Command, CommandError, Events, Form, Path, Problem, Query, Reply, State,
+    Command, CommandError, Events, Form, Page, PageQuery, Path, Problem, Query, Reply, State,
     history::{EventPage, HistoryQuery, history_of},
 };
 use commerce::{
@@ -212,6 +212,21 @@ pub async fn pay(
         api::decided(transaction, done, refused, answer)
     })
     .await
+}
+
+/// GET `/credit-accounts`.
+///
+/// # Errors
+/// 400 for a cursor of another list.
+pub async fn accounts(
+    State(app): State<Arc<App>>,
+    Query(page): Query<PageQuery>,
+) -> Result<Reply<Page<AccountAnswer>>, Problem> {
+    let operations = app.operations();
+    let query = page.apply(operations.all_credit_accounts(page.limit.number()))?;
+    let (accounts, next) = operations.credit_accounts(&query).await?;
+    let items = accounts.iter().map(answer).collect();
+    Reply::of(&Page::of(&query, items, next.as_ref()))
 }
 
 /// GET `/credit-accounts/{customer_id}`.

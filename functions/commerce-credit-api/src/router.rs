@@ -22,6 +22,11 @@ pub fn routes() -> Routes<Arc<App>> {
                 .problem(409, "The customer is no business (`no-business`), or its account is in another currency (`other-currency`: `currency`)."),
         )
         .get(
+            "/api/v1/credit-accounts",
+            handler::accounts,
+            Doc::new("List credit accounts").describe("By the customer's id."),
+        )
+        .get(
             "/api/v1/credit-accounts/{customer_id}",
             handler::account,
             Doc::new("Read a credit account").problem(404, NO_ACCOUNT),

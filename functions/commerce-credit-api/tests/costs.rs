@@ -7,10 +7,13 @@ use std::{collections::BTreeMap, sync::Arc};
 use api::{Keys, keys::NewKey};
 use commerce::{
     credit::Asked,
-    testing::{CUSTOMER, ORDER, commit, customer_id, open, order_id, table},
+    testing::{CUSTOMER, ORDER, commit, customer_id, desk, open, order_id, profile, table},
 };
 use commerce_credit_api::{handler::App, router};
-use events::contracts::price::Currency;
+use events::{
+    CustomerId,
+    contracts::{customer::CustomerType, price::Currency},
+};
 use http::Method;
 use outbox::{Clock as _, SystemClock, Table};
 use serde_json::json;
@@ -36,11 +39,22 @@ async fn operations_cost_what_the_table_says() {
         commerce.reserve_credit(transaction, asked.clone()).await
     })
     .await;
+    let other = CustomerId::new("CUST-2").unwrap();
+    commit(&outbox, 1_001, async |commerce, transaction| {
+        let profile = profile(CustomerType::B2b);
+        commerce
+            .set_customer(transaction, &other, profile, desk())
+            .await
+    })
+    .await;
     let router = router::routes().router(Arc::new(App::new(outbox, table())), &keys);
     let mut calls = Calls::new(site, router, key.text());
     let mut rows = BTreeMap::new();
     let account = format!("credit-accounts/{CUSTOMER}");
     let limit = json!({ "currency": "EUR", "credit_limit": 6000 });
+    let opened = "credit-accounts/CUST-2/limit";
+    let (_, counts) = calls.call(Method::PUT, opened, &limit).await;
+    rows.insert("open an account".to_owned(), counted(&counts));
     let (_, counts) = calls
         .call(Method::PUT, &format!("{account}/limit"), &limit)
         .await;
@@ -56,6 +70,9 @@ async fn operations_cost_what_the_table_says() {
         "read an account, or check an amount".to_owned(),
         counted(&counts),
     );
+    let (listed, counts) = calls.get("credit-accounts").await;
+    assert_eq!(listed["items"].as_array().unwrap().len(), 2);
+    rows.insert("list two accounts".to_owned(), counted(&counts));
     let (_, counts) = calls.get(&format!("{account}/transactions")).await;
     rows.insert("list five transactions".to_owned(), counted(&counts));
     assert_eq!(

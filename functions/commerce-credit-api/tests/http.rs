@@ -120,6 +120,41 @@ async fn an_account_is_opened_used_paid_and_blocked_and_each_step_is_an_event() 
 }
 
 #[tokio::test]
+async fn accounts_are_listed_by_customer_page_by_page() {
+    let service = service().await;
+    let accounts = "/api/v1/credit-accounts";
+    let none = service.get(accounts).await;
+    assert_eq!(none.body, json!({ "items": [], "next_cursor": null }));
+    register(&service, "CUST-3", "b2b").await;
+    // An account whose limit changes is listed as it is now, and once.
+    for (id, key, amount) in [
+        ("CUST-3", "1", "5000"),
+        ("CUST-1", "1", "5000"),
+        ("CUST-1", "2", "6000"),
+    ] {
+        let path = format!("{accounts}/{id}/limit");
+        let set = service.put(&path, key, &limit(amount)).await;
+        assert_eq!(set.status, 200, "{set:?}");
+    }
+    let one = service.get(ACCOUNT).await.body;
+    assert_eq!(one["credit_limit"], 6000);
+    let three = service.get(&format!("{accounts}/CUST-3")).await.body;
+    let all = service.get(accounts).await.body;
+    assert_eq!(all, json!({ "items": [one, three], "next_cursor": null }));
+    let first = service.get(&format!("{accounts}?limit=1")).await.body;
+    assert_eq!(first["items"], json!([one]));
+    let cursor = first["next_cursor"].as_str().unwrap();
+    let next = format!("{accounts}?limit=1&cursor={cursor}");
+    let last = service.get(&next).await.body;
+    assert_eq!(last, json!({ "items": [three], "next_cursor": null }));
+    let other = service.get(&format!("{accounts}?cursor=none")).await;
+    assert_eq!(
+        (other.refusal(), other.pointers()),
+        ((400, "invalid-parameter"), vec!["/query/cursor"])
+    );
+}
+
+#[tokio::test]
 async fn what_the_rules_forbid_is_a_problem_and_writes_nothing() {
     let service = service().await;
     let set = async |customer: &str, key: &str, body: Value| {

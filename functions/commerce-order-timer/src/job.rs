@@ -82,7 +82,7 @@ impl schedule::Job for OrderTimer {
                     let (id, since) = (order.order_id(), order.created_at());
                     tracing::warn!(order_id = %id, %since, "an order is stuck");
                     page.count("stuck", 1)
-                        .note(format!("{number} ({id}) is pending since {since}"))
+                        .note(format!("{number} ({id}) has been pending since {since}"))
                 }
                 Overdue::Cancel { reason } => page
                     .count("cancelled", 1)

@@ -27,7 +27,7 @@ use outbox::{
 };
 use serde::{Deserialize, Serialize};
 use views::{
-    contacts::{self, Contact},
+    contacts::{self, Contact, Recipient},
     fanouts::{self, Fanout},
     mails,
     units::{self, Failed, Unit},
@@ -330,7 +330,7 @@ impl Sender {
         };
         let sent = mails::Sent {
             event_id: unit.event_id,
-            member_id: unit.member_id.clone(),
+            recipient: Recipient::from(&unit.member_id),
             template: unit.template.clone(),
             mail_key: taken.mail_key.to_string(),
             message_id: taken.message_id,

@@ -11,7 +11,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use consumer::{Class, Failure, Handler, Received};
-use events::{Credits, Envelope, MemberId, Timestamp};
+use events::{Credits, EmailAddress, Envelope, Text, Timestamp};
 use futures::{FutureExt, StreamExt, stream};
 use mail::{
     Announcement, Mail, MailKey, Mailer, identity,
@@ -20,7 +20,7 @@ use mail::{
 };
 use outbox::{FaultKind, GuardedPut, Outbox, Table, Transaction};
 use views::{
-    contacts::{self, Contact},
+    contacts::{self, Contact, CustomerContact, Recipient},
     fanouts::{self, Fanout},
     mails,
 };
@@ -53,6 +53,40 @@ impl std::fmt::Debug for Notifications {
             .field("table", &self.table)
             .field("writer", &self.writer)
             .finish_non_exhaustive()
+    }
+}
+
+/// A recipient, and how to reach them.
+struct Addressee {
+    recipient: Recipient,
+    name: Text<200>,
+    email: EmailAddress,
+    email_enabled: bool,
+    in_app_enabled: bool,
+}
+
+impl From<Contact> for Addressee {
+    fn from(contact: Contact) -> Self {
+        Self {
+            recipient: Recipient::Member(contact.member_id),
+            name: contact.name,
+            email: contact.email,
+            email_enabled: contact.preferences.email_enabled,
+            in_app_enabled: contact.preferences.in_app_enabled,
+        }
+    }
+}
+
+impl From<CustomerContact> for Addressee {
+    fn from(contact: CustomerContact) -> Self {
+        Self {
+            recipient: Recipient::Customer(contact.customer_id),
+            name: contact.name,
+            email: contact.email,
+            email_enabled: contact.preferences.email_enabled,
+            // Customers have no in-app notes.
+            in_app_enabled: false,
+        }
     }
 }
 
@@ -92,16 +126,22 @@ impl Notifications {
         }
     }
 
-    /// Reads a member's contact. Movements come through the express lane and contacts through the standard lane, so the
-    /// contact may not have arrived yet.
-    async fn contact(&self, member_id: &MemberId) -> Result<Contact, Failure> {
-        let key = contacts::key(&self.table, member_id);
-        let contact: Option<Contact> = self.outbox.row(&key).await?;
-        contact.ok_or_else(|| {
-            Failure::retry(format!(
-                "no contact of member {member_id} yet: their member.registered has not been handled"
-            ))
-        })
+    /// Reads a recipient's contact. Movements and orders come through the express lane and contacts through the standard
+    /// lane, so the contact may not have arrived yet.
+    async fn addressee(&self, recipient: &Recipient) -> Result<Addressee, Failure> {
+        let found = match recipient {
+            Recipient::Member(member_id) => {
+                let key = contacts::key(&self.table, member_id);
+                let contact: Option<Contact> = self.outbox.row(&key).await?;
+                contact.map(Addressee::from)
+            }
+            Recipient::Customer(customer_id) => {
+                let key = contacts::customer_key(&self.table, customer_id);
+                let contact: Option<CustomerContact> = self.outbox.row(&key).await?;
+                contact.map(Addressee::from)
+            }
+        };
+        found.ok_or_else(|| Failure::retry(no_contact(recipient)))
     }
 
     /// Reads every admin. Having no admin is an error; otherwise the alert would be lost unseen.
@@ -132,25 +172,25 @@ impl Notifications {
     async fn send_all(
         &self,
         envelope: &Envelope,
-        due: Vec<(Contact, Notice<'_>)>,
+        due: Vec<(Addressee, Notice<'_>)>,
     ) -> Result<(), Failure> {
         let begun = self.outbox.clock().now();
         let total = due.len();
         let mut mails = Vec::with_capacity(total);
-        for (contact, notice) in &due {
-            mails.push(self.send(envelope, contact, notice, begun).boxed());
+        for (addressee, notice) in &due {
+            mails.push(self.send(envelope, addressee, notice, begun).boxed());
         }
-        let results: Vec<(&MemberId, Result<Delivery, Failure>)> = stream::iter(mails)
+        let results: Vec<(&Recipient, Result<Delivery, Failure>)> = stream::iter(mails)
             .buffer_unordered(SENDS_AT_ONCE)
             .collect()
             .await;
         let mut failed = Vec::new();
         let mut left = 0_usize;
-        for (member_id, result) in results {
+        for (recipient, result) in results {
             match result {
                 Ok(Delivery::Done) => {}
                 Ok(Delivery::Left) => left += 1,
-                Err(failure) => failed.push((member_id, failure)),
+                Err(failure) => failed.push((recipient, failure)),
             }
         }
         together(total, left, &failed)
@@ -159,38 +199,38 @@ impl Notifications {
     async fn send<'a>(
         &self,
         envelope: &Envelope,
-        contact: &'a Contact,
+        addressee: &'a Addressee,
         notice: &Notice<'_>,
         begun: Timestamp,
-    ) -> (&'a MemberId, Result<Delivery, Failure>) {
-        let sent = self.send_once(envelope, contact, notice, begun).await;
-        (&contact.member_id, sent)
+    ) -> (&'a Recipient, Result<Delivery, Failure>) {
+        let sent = self.send_once(envelope, addressee, notice, begun).await;
+        (&addressee.recipient, sent)
     }
 
     async fn send_once(
         &self,
         envelope: &Envelope,
-        contact: &Contact,
+        addressee: &Addressee,
         notice: &Notice<'_>,
         begun: Timestamp,
     ) -> Result<Delivery, Failure> {
-        let member_id = &contact.member_id;
+        let recipient = &addressee.recipient;
         let identity = identity(envelope);
-        let record = mails::key(&self.table, &identity, member_id, notice.name());
+        let record = mails::key(&self.table, &identity, recipient.clone(), notice.name());
         if self.outbox.row::<mails::Sent>(&record).await?.is_some() {
             return Ok(Delivery::Done);
         }
         if self.outbox.clock().now().since(begun) >= self.sending {
             return Ok(Delivery::Left);
         }
-        let key = MailKey::of(&identity, member_id, notice.name());
-        let name = contact.name.as_str();
+        let key = MailKey::of(&identity, recipient.clone(), notice.name());
+        let name = addressee.name.as_str();
         let Some(content) = self.writer.mail(notice, name, &key)? else {
             return Ok(Delivery::Done);
         };
         let mail = Mail {
             key,
-            to: contact.email.clone(),
+            to: addressee.email.clone(),
             subject: content.subject,
             html: content.html,
             text: content.text,
@@ -206,7 +246,7 @@ impl Notifications {
         // A crash between here and the commit of the record sends this mail again.
         let sent = mails::Sent {
             event_id: envelope.event_id,
-            member_id: member_id.clone(),
+            recipient: recipient.clone(),
             template: notice.name().to_owned(),
             mail_key: mail.key.to_string(),
             message_id,
@@ -215,7 +255,7 @@ impl Notifications {
         self.outbox
             .put_guarded(&sent.put_if_absent(record)?)
             .await?;
-        tracing::debug!(event_id = %envelope.event_id, %member_id, template = notice.name(), mail_key = %mail.key, "mail sent");
+        tracing::debug!(event_id = %envelope.event_id, %recipient, template = notice.name(), mail_key = %mail.key, "mail sent");
         Ok(Delivery::Done)
     }
 }
@@ -241,13 +281,14 @@ impl Handler for Notifications {
             let fanout = Fanout::open(envelope, not_before, transaction.now())?;
             transaction.insert(fanouts::open_key(&self.table, &fanout.name()), &fanout)?;
         }
-        for (member_id, notice) in notices(&received.event, envelope.occurred_at) {
+        for (recipient, notice) in notices(&received.event, envelope.occurred_at) {
             if self.is_too_little(&notice) {
                 continue;
             }
-            let contact = self.contact(member_id).await?;
-            if let Some((key, note)) = note(member_id, &notice, envelope, &self.table)
-                && contact.preferences.in_app_enabled
+            // Also for a recipient without notes: an event whose mail has no address yet is not marked, but retried.
+            let addressee = self.addressee(&recipient).await?;
+            if let Some((key, note)) = note(&recipient, &notice, envelope, &self.table)
+                && addressee.in_app_enabled
             {
                 transaction.insert(key, &note.stored())?;
             }
@@ -259,27 +300,42 @@ impl Handler for Notifications {
         let mut due = Vec::new();
         if let Some(notice) = admin_notice(&received.event) {
             // Preferences do not apply: alerts are part of an admin's work.
-            let admins = self.admins().await?;
-            due.extend(admins.into_iter().map(|admin| (admin, notice)));
+            let admins = self.admins().await?.into_iter().map(Addressee::from);
+            due.extend(admins.map(|admin| (admin, notice)));
         }
-        for (member_id, notice) in notices(&received.event, received.envelope.occurred_at) {
+        for (recipient, notice) in notices(&received.event, received.envelope.occurred_at) {
             if notice.subject().is_none() {
                 continue;
             }
-            let contact = self.contact(member_id).await?;
-            if contact.preferences.email_enabled {
-                due.push((contact, notice));
+            let addressee = self.addressee(&recipient).await?;
+            if addressee.email_enabled {
+                due.push((addressee, notice));
             }
         }
         self.send_all(&received.envelope, due).await
     }
 }
 
+fn no_contact(recipient: &Recipient) -> String {
+    match recipient {
+        Recipient::Member(member_id) => format!(
+            "no contact of member {member_id} yet: their member.registered has not been handled"
+        ),
+        Recipient::Customer(customer_id) => format!(
+            "no contact of customer {customer_id} yet: its customer.registered has not been handled"
+        ),
+    }
+}
+
 /// Returns the row of the contact that the event states. The row is also the evidence that the event was handled.
 fn stated(event: &Event, envelope: &Envelope, table: &Table) -> Result<GuardedPut, Failure> {
-    let contact = match event {
-        Event::Registered(registered) => Contact::from(registered),
-        Event::Updated(updated) => Contact::from(updated),
+    let put = match event {
+        Event::Registered(registered) => Contact::from(registered).guarded_put(table),
+        Event::Updated(updated) => Contact::from(updated).guarded_put(table),
+        Event::CustomerRegistered(registered) => {
+            CustomerContact::from(registered).guarded_put(table)
+        }
+        Event::CustomerUpdated(updated) => CustomerContact::from(updated).guarded_put(table),
         _ => {
             return Err(Failure::park(format!(
                 "{} states no contact",
@@ -287,19 +343,19 @@ fn stated(event: &Event, envelope: &Envelope, table: &Table) -> Result<GuardedPu
             )));
         }
     };
-    Ok(contact.guarded_put(table)?)
+    Ok(put?)
 }
 
 /// Combines the failures of all mails into one. While any mail can still be sent, the message is retried. It is parked
 /// only when the remaining mails can never be sent.
-fn together(total: usize, left: usize, failed: &[(&MemberId, Failure)]) -> Result<(), Failure> {
+fn together(total: usize, left: usize, failed: &[(&Recipient, Failure)]) -> Result<(), Failure> {
     if failed.is_empty() && left == 0 {
         return Ok(());
     }
     let mut reasons: Vec<String> = failed
         .iter()
         .take(FAILURES_NAMED)
-        .map(|(member_id, failure)| format!("{member_id}: {}", failure.chain()))
+        .map(|(recipient, failure)| format!("{recipient}: {}", failure.chain()))
         .collect();
     let unnamed = failed.len().saturating_sub(FAILURES_NAMED);
     if unnamed > 0 {

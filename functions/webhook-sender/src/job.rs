@@ -27,7 +27,7 @@ use outbox::{Clock, Decision, Error, Mark, Outbox, Outcome, Table, Transaction};
 use serde::{Deserialize, Serialize};
 use topology::functions::notifications::Event as Noticed;
 use views::{
-    contacts::{self, Contact},
+    contacts::{self, Contact, Recipient},
     feed::{FeedRow, Head},
 };
 
@@ -141,7 +141,9 @@ impl Sender {
             return Ok(false);
         };
         let notices = notices(&event, envelope.occurred_at);
-        if !notices.iter().any(|(member, _)| *member == member_id) {
+        let is_theirs =
+            |recipient: &Recipient| matches!(recipient, Recipient::Member(id) if id == member_id);
+        if !notices.iter().any(|(recipient, _)| is_theirs(recipient)) {
             return Ok(false);
         }
         let contact: Option<Contact> = self.outbox.row(&contacts::key(table, member_id)).await?;

@@ -1,20 +1,31 @@
 //! A cart: what a customer is about to order, with its prices.
 //!
-//! Every change calculates all its lines anew, by the prices, tax rates and the customer's tier of that moment. A cart reserves
-//! nothing. It becomes an order in one transaction with it, and then changes no more.
+//! Every change calculates all its lines anew, by the prices, products, tax rates and the customer's tier of that moment. A cart
+//! reserves nothing. It becomes an order in one transaction with it, and then changes no more.
+//!
+//! What a cart's lines follow from, it watches ([`Subject`]): a row for each, written and removed in the transaction of the change
+//! that makes it so. By these rows a change of a price, a product, a stock, a tier or a customer finds the carts that it concerns.
+
+mod refresh;
+mod subject;
+
+pub use refresh::Refresh;
+pub use subject::{Subject, Watch};
+
+use std::collections::BTreeSet;
 
 use domain::{Contradiction, Rebuild, Step, must};
 use events::{
-    CartId, Contract as _, CustomerId, Draft, Envelope, ItemId, OrderId, Retention, Sku, Text,
-    Timestamp,
+    CartId, Cause, Contract as _, CustomerId, Draft, Envelope, ItemId, OrderId, Retention, Sku,
+    Text, TierName, Timestamp,
     contracts::{
-        cart::{Action, CartStatus, Created, Updated},
+        cart::{Action, CartStatus, Created, PriceChange, Updated},
         order::{Item, Totals},
         price::Currency,
     },
     subscription,
 };
-use outbox::{Entity, Error, State, Transaction};
+use outbox::{Condition, Entity, Error, State, Table, Transaction};
 use serde::{Deserialize, Serialize};
 
 use crate::{Change, Done, change};
@@ -29,6 +40,8 @@ pub struct Cart {
     items: Vec<Item>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     totals: Option<Totals>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tier: Option<TierName>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     order_id: Option<OrderId>,
     created_at: Timestamp,
@@ -77,6 +90,25 @@ impl Cart {
         self.totals.as_ref()
     }
 
+    /// The tier of the customer by which its prices were calculated.
+    #[must_use]
+    pub fn tier(&self) -> Option<&TierName> {
+        self.tier.as_ref()
+    }
+
+    /// What its lines follow from, beside the tax rates, which count when it changes next. A cart that became an order follows from
+    /// nothing.
+    #[must_use]
+    pub fn subjects(&self) -> BTreeSet<Subject> {
+        if self.status != CartStatus::Open {
+            return BTreeSet::new();
+        }
+        let skus = self.items.iter().map(|item| Subject::Sku(item.sku.clone()));
+        let tier = self.tier.clone().map(Subject::Tier);
+        let customer = Subject::Customer(self.customer_id.clone());
+        skus.chain(tier).chain([customer]).collect()
+    }
+
     /// The order that it became.
     #[must_use]
     pub fn order_id(&self) -> Option<OrderId> {
@@ -117,7 +149,7 @@ impl Cart {
 /// Makes a cart, in a transaction.
 pub(crate) fn create(
     transaction: &mut Transaction,
-    entity: &Entity<Cart>,
+    (table, entity): (&Table, &Entity<Cart>),
     (cart_id, customer_id, currency): (CartId, CustomerId, Currency),
     by: Text<256>,
 ) -> Result<Done<Cart>, Error> {
@@ -137,12 +169,32 @@ pub(crate) fn create(
         status: CartStatus::Open,
         items: Vec::new(),
         totals: None,
+        tier: None,
         order_id: None,
         created_at: now,
         updated_at: now,
         updated_by: by,
     };
+    watch(transaction, table, None, &cart)?;
     Change::new(cart, created).save(transaction, entity)
+}
+
+/// Writes and removes the rows by which a cart is found from what its lines follow from.
+fn watch(
+    transaction: &mut Transaction,
+    table: &Table,
+    before: Option<&Cart>,
+    after: &Cart,
+) -> Result<(), Error> {
+    let watched = before.map(Cart::subjects).unwrap_or_default();
+    let (wanted, cart_id) = (after.subjects(), after.cart_id);
+    for subject in watched.difference(&wanted) {
+        transaction.delete(subject.key(table, cart_id), Condition::Present);
+    }
+    for subject in wanted.difference(&watched) {
+        transaction.insert(subject.key(table, cart_id), &Watch { cart_id })?;
+    }
+    Ok(())
 }
 
 /// A change of a cart, after everything was looked up and calculated.
@@ -150,35 +202,69 @@ pub(crate) fn create(
 pub(crate) struct Changed {
     /// What happened.
     pub(crate) action: Action,
-    /// All lines from now on.
+    /// The lines from now on.
+    pub(crate) lines: Lines,
+    /// The line that changed.
+    pub(crate) changed_item: Option<Item>,
+    /// The order that the cart became.
+    pub(crate) order_id: Option<OrderId>,
+    /// What caused it, if that is not what the transaction is about.
+    pub(crate) cause: Option<Cause>,
+    /// Who changes it.
+    pub(crate) by: Text<256>,
+}
+
+/// The lines of a cart, and what goes with them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Lines {
+    /// All of them.
     pub(crate) items: Vec<Item>,
     /// What they come to; `None` if there are none.
     pub(crate) totals: Option<Totals>,
-    /// The line that changed.
-    pub(crate) changed_item: Option<Item>,
-    /// The order that the cart became, with the event that tells of it.
-    pub(crate) ordered: Option<(OrderId, Envelope)>,
-    /// Who changes it.
-    pub(crate) by: Text<256>,
+    /// The tier by which their prices were calculated; `None` if there are none.
+    pub(crate) tier: Option<TierName>,
+}
+
+impl Cart {
+    /// Its lines, with what goes with them.
+    pub(crate) fn lines(&self) -> Lines {
+        Lines {
+            items: self.items.clone(),
+            totals: self.totals.clone(),
+            tier: self.tier.clone(),
+        }
+    }
 }
 
 /// Changes a cart, in a transaction.
 pub(crate) fn change(
     transaction: &mut Transaction,
-    entity: &Entity<Cart>,
+    (table, entity): (&Table, &Entity<Cart>),
     before: &Cart,
     changed: Changed,
 ) -> Result<Done<Cart>, Error> {
     let (now, version) = (transaction.now(), entity.next_version()?);
-    let mut cart = before.clone();
-    cart.items = changed.items;
-    cart.totals = changed.totals;
-    cart.updated_at = before.updated_at.max(now);
-    cart.updated_by = changed.by;
-    cart.order_id = changed.ordered.as_ref().map(|(order_id, _)| *order_id);
-    if cart.order_id.is_some() {
-        cart.status = CartStatus::Ordered;
-    }
+    let Lines {
+        items,
+        totals,
+        tier,
+    } = changed.lines;
+    let price_changes = price_changes(&before.items, &items);
+    let status = match changed.order_id {
+        None => CartStatus::Open,
+        Some(_) => CartStatus::Ordered,
+    };
+    let cart = Cart {
+        status,
+        items,
+        totals,
+        tier,
+        order_id: changed.order_id,
+        updated_at: before.updated_at.max(now),
+        updated_by: changed.by,
+        ..before.clone()
+    };
+    watch(transaction, table, Some(before), &cart)?;
     let updated = Updated {
         cart_id: cart.cart_id,
         action: changed.action,
@@ -187,19 +273,35 @@ pub(crate) fn change(
         customer_id: Some(cart.customer_id.clone()),
         items: cart.items.clone(),
         changed_item: changed.changed_item,
+        price_changes,
         totals: cart.totals.clone(),
+        tier: cart.tier.clone(),
         order_id: cart.order_id,
         version: Some(version),
     };
     let mut draft = change::numbered(Draft::of(&updated)?, version)?;
-    if let Some((_, placed)) = &changed.ordered {
-        draft = draft.caused_by(placed);
+    if let Some(cause) = &changed.cause {
+        draft = draft.caused_by(cause);
     }
     transaction.update(entity, &cart, vec![draft])?;
     Ok(Done {
         state: cart,
         version,
     })
+}
+
+/// The lines that were there before at another price of a unit.
+fn price_changes(before: &[Item], after: &[Item]) -> Vec<PriceChange> {
+    let changed = after.iter().filter_map(|item| {
+        let known = before.iter().find(|known| known.item_id == item.item_id)?;
+        (known.unit_price != item.unit_price).then(|| PriceChange {
+            item_id: item.item_id,
+            sku: item.sku.clone(),
+            previous_price: known.unit_price,
+            new_price: item.unit_price,
+        })
+    });
+    changed.collect()
 }
 
 subscription! {
@@ -234,6 +336,7 @@ impl Rebuild for Cart {
                     status: CartStatus::Open,
                     items: Vec::new(),
                     totals: None,
+                    tier: None,
                     order_id: None,
                     created_at: event.created_at,
                     updated_at: event.created_at,
@@ -268,6 +371,10 @@ impl Rebuild for Cart {
                         "it is in another currency",
                     )?;
                 }
+                must(
+                    event.price_changes == price_changes(&before.items, &event.items),
+                    "it states other changes of prices than there are",
+                )?;
                 let cleared = event.action == Action::CartCleared;
                 must(
                     cleared == event.items.is_empty() || event.action == Action::ItemRemoved,
@@ -282,6 +389,7 @@ impl Rebuild for Cart {
                     status,
                     items: event.items,
                     totals: event.totals,
+                    tier: event.tier,
                     order_id: event.order_id,
                     updated_at: event.updated_at,
                     updated_by: event.user_id.ok_or_else(missing)?,

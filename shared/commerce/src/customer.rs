@@ -4,7 +4,9 @@ use domain::{Contradiction, Rebuild, Step, must};
 use events::{
     Contract as _, CountryCode, CustomerId, EmailAddress, Envelope, Retention, Text, TierName,
     Timestamp,
-    contracts::customer::{CustomerType, PaymentTerm, Registered, Updated, VatTreatment},
+    contracts::customer::{
+        CustomerType, NotificationPreferences, PaymentTerm, Registered, Updated, VatTreatment,
+    },
     subscription,
 };
 use outbox::{Entity, State, Transaction};
@@ -35,6 +37,9 @@ pub struct Profile {
     /// How its orders are taxed; if absent, by the rates of its country.
     #[serde(default)]
     pub vat_treatment: VatTreatment,
+    /// The channels on which it wants notices; if absent, e-mail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notification_preferences: Option<NotificationPreferences>,
 }
 
 /// A customer. Its fields change in this module alone, which also makes the event.
@@ -104,6 +109,7 @@ macro_rules! event {
             country: profile.country,
             vat_id: profile.vat_id,
             vat_treatment: profile.vat_treatment,
+            notification_preferences: profile.notification_preferences,
             changed_at: updated_at,
             changed_by: updated_by,
             version: $version,
@@ -170,6 +176,7 @@ macro_rules! told {
             country: event.country,
             vat_id: event.vat_id,
             vat_treatment: event.vat_treatment,
+            notification_preferences: event.notification_preferences,
         };
         let customer = Customer {
             customer_id: event.customer_id,

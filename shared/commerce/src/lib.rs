@@ -8,10 +8,12 @@
 //! * [`order`]: what a customer buys, and how far it is. Only its own functions move it; credit and stock answer by events.
 //! * [`credit`]: what a business may owe, and what of it is reserved and owed for each order.
 //! * [`stock`]: what there is of a sku, what of it can be sold, and what is reserved for each order.
+//! * [`product`]: what the shop sells, with its variants; who can buy it, and how it is taxed.
 //! * [`price`]: the prices of a stock-keeping number, by currency and quantity.
 //! * [`tier`]: the percentage that a tier of customers gets off.
 //! * [`tax`]: a country's dated tax rates for a category.
 //! * [`calculation`]: the price of a line and what an order comes to; no state, no I/O.
+//! * [`books`]: what orders hold, compared with accounts, stocks and payments.
 //! * [`operations`]: load, decide, save. The API, Flow and every other caller run these.
 //!
 //! Items, all in the table `commerce`:
@@ -21,17 +23,29 @@
 //! | `price#{sku}` | `state` | [`Price`] | `commerce-pricing-api` |
 //! | `stock#{sku}` | `state` | [`Stock`] | `commerce-catalog-api`, `commerce-stock` |
 //! | `stock_reservation#{order id}` | `state` | [`stock::Reservation`] | `commerce-stock` |
-//! | `cart#{cart id}` | `state` | [`Cart`] | `commerce-checkout-api` |
+//! | `product#{product id}` | `state` | [`Product`] | `commerce-catalog-api`, `commerce-catalog` |
+//! | `products` | `{product id}` | the list of all products | `commerce-catalog-api` |
+//! | `sku#{sku}` | `claim` | which product has the sku, for ever ([`product::Claim`]) | `commerce-catalog-api` |
+//! | `cart#{cart id}` | `state` | [`Cart`] | `commerce-checkout-api`, `commerce-cart-worker` |
+//! | `cart_watch#{subject}` | `{cart id}` | that a cart's lines follow from the subject ([`cart::Watch`]) | `commerce-checkout-api`, `commerce-cart-worker` |
+//! | `cart_refresh` | `{time}#{event id}` | a change that carts are still to follow ([`cart::Refresh`]) | `commerce-carts`, `commerce-cart-worker` |
 //! | `customer#{customer id}` | `state` | [`Customer`] | `commerce-checkout-api` |
+//! | `customers` | `{customer id}` | the list of customers | `commerce-checkout-api` |
 //! | `order#{order id}` | `state` | [`Order`] | `commerce-checkout-api`, `commerce-orders`, `commerce-order-timer` |
+//! | `customer_orders#{customer id}` | `{time}#{order id}` | the list of a customer's orders | `commerce-checkout-api` |
 //! | `order_due` | `{time}#{order id}` | when an order is looked at again ([`order::Due`]) | `commerce-checkout-api`, `commerce-order-timer` |
 //! | `order_numbers` | `taken` | how many order numbers were taken ([`order::Numbers`]) | `commerce-checkout-api` |
 //! | `credit#{customer id}` | `state` | [`CreditAccount`] | `commerce-credit-api`, `commerce-credit` |
+//! | `credit_accounts` | `{customer id}` | the list of credit accounts | `commerce-credit-api` |
 //! | `credit_reservation#{order id}` | `state` | [`credit::Reservation`] | `commerce-credit-api`, `commerce-credit` |
 //! | `fact#credit/payment/{reference}` | `fact` | a payment on account, booked for ever | `commerce-credit-api` |
 //! | `price_tier#{tier}` | `state` | [`Tier`] | `commerce-pricing-api` |
 //! | `price_tax_rate#{country}-{category}` | `state` | [`TaxRates`] | `commerce-pricing-api` |
+//!
+//! A list is one partition, which takes 1,000 write units a second. A row of it costs two, because a transaction writes twice. So
+//! a list grows by at most 500 rows a second; that of orders is one for each customer.
 
+pub mod books;
 pub mod calculation;
 pub mod cart;
 mod change;
@@ -40,6 +54,7 @@ pub mod customer;
 pub mod operations;
 pub mod order;
 pub mod price;
+pub mod product;
 mod refusal;
 pub mod stock;
 pub mod tax;
@@ -53,6 +68,7 @@ pub use credit::CreditAccount;
 pub use customer::Customer;
 pub use order::Order;
 pub use price::Price;
+pub use product::Product;
 pub use refusal::Refusal;
 pub use stock::Stock;
 pub use tax::TaxRates;
@@ -69,6 +85,7 @@ pub const DOMAIN: domain::Domain = domain::Domain {
         &domain::Of::<Customer>::NEW,
         &domain::Of::<Order>::NEW,
         &domain::Of::<Price>::NEW,
+        &domain::Of::<Product>::NEW,
         &domain::Of::<Stock>::NEW,
         &domain::Of::<stock::Reservation>::NEW,
         &domain::Of::<TaxRates>::NEW,

@@ -4,12 +4,17 @@
 mod carts;
 mod credit;
 mod customers;
+mod goods;
 mod orders;
+mod products;
+mod refreshes;
 mod reservations;
 
 pub use carts::CartStep;
 pub use credit::{Payment, Stopped as CreditStopped};
 pub use orders::{PlaceOrder, Stopped as OrderStopped};
+pub use products::{Offer, Stopped as ProductStopped};
+pub use refreshes::{CARTS_PER_PAGE, Refreshed};
 
 use std::collections::BTreeMap;
 
@@ -23,7 +28,7 @@ use events::{
     },
 };
 use futures::future::try_join_all;
-use outbox::{Entity, Error, Key, Outbox, State, Table, Transaction, decode_item};
+use outbox::{Entity, Error, Outbox, State, Table, Transaction};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -102,17 +107,19 @@ pub struct CalculatedLine {
 
 impl CalculatedLine {
     /// The line of a cart or an order.
-    pub(crate) fn item(self, item_id: ItemId) -> Item {
+    pub(crate) fn item(self, item_id: ItemId, name: Option<Text<402>>) -> Item {
         Item {
             item_id,
             product_id: self.product_id,
             sku: self.sku,
+            name,
             quantity: self.quantity,
             unit_price: self.unit.unit_price,
             line_total: self.line_total,
             tax_category: Some(self.tax_category),
             tax_rate: Some(self.tax_rate),
             tax_amount: Some(self.tax_amount),
+            available: None,
         }
     }
 }
@@ -182,7 +189,8 @@ impl Commerce<'_> {
         Ok(change.save(transaction, &entity)?)
     }
 
-    /// Sets all prices of a stock-keeping number in one currency. What is set already changes nothing.
+    /// Sets all prices of a stock-keeping number in one currency. What is set already changes nothing. A sku that is in a product belongs
+    /// to that, whatever an earlier price says.
     ///
     /// # Errors
     /// What [`price::set`] refuses; [`Stopped::Failed`].
@@ -192,8 +200,9 @@ impl Commerce<'_> {
         command: SetPrice,
     ) -> Result<Done<Price>, Stopped> {
         let sku = command.sku.clone();
+        let owner = self.owner(&sku).await?;
         self.change(transaction, sku.as_str(), |price, version, now| {
-            price::set(price, command, version, now)
+            price::set(price, command, owner.as_ref(), version, now)
         })
         .await
     }
@@ -249,8 +258,12 @@ impl Commerce<'_> {
         step: StockStep,
         by: Text<256>,
     ) -> Result<Done<Stock>, Stopped> {
+        let owner = match &step {
+            StockStep::Counted { .. } => self.owner(sku).await?,
+            _ => None,
+        };
         self.change(transaction, sku.as_str(), |before, version, now| {
-            stock::change(before, sku, step, by, version, now)
+            stock::change(before, sku, (step, owner.as_ref()), by, version, now)
         })
         .await
     }
@@ -268,8 +281,11 @@ impl Commerce<'_> {
         quantity: u32,
     ) -> Result<(UnitCalculation, Money), Stopped> {
         let skus = [sku];
-        let (tier, lists) = futures::try_join!(self.known_tier(tier), self.lists(currency, &skus))?;
-        Ok(of_line(&lists[0].1, quantity, tier.as_ref())?)
+        let read = async { Ok(self.prices(&skus).await?) };
+        let (tier, prices) = futures::try_join!(self.known_tier(tier), read)?;
+        let lists = lists(currency, &skus, &prices)?;
+        let tier = tier.as_ref().and_then(Entity::state);
+        Ok(of_line(&lists[0].1, quantity, tier)?)
     }
 
     /// Calculates what an order would come to.
@@ -279,15 +295,26 @@ impl Commerce<'_> {
     /// [`Refusal::TooLarge`]; [`Stopped::Failed`].
     pub async fn calculate_order(&self, asked: &OrderAsked) -> Result<CalculatedOrder, Stopped> {
         let skus: Vec<&Sku> = asked.lines.iter().map(|line| &line.sku).collect();
-        let (tier, lists, rates) = futures::try_join!(
-            self.known_tier(asked.tier.as_ref()),
-            self.lists(asked.currency, &skus),
-            self.rates(asked),
-        )?;
+        let prices = self.prices(&skus).await?;
+        let (calculated, _) = self.calculated(asked, &prices).await?;
+        Ok(calculated)
+    }
+
+    /// Calculates what an order would come to by prices that were read. Returns the tier with it, as it was read.
+    async fn calculated(
+        &self,
+        asked: &OrderAsked,
+        prices: &BTreeMap<Sku, Price>,
+    ) -> Result<(CalculatedOrder, Option<Entity<Tier>>), Stopped> {
+        let skus: Vec<&Sku> = asked.lines.iter().map(|line| &line.sku).collect();
+        let lists = lists(asked.currency, &skus, prices)?;
+        let (tier, rates) =
+            futures::try_join!(self.known_tier(asked.tier.as_ref()), self.rates(asked),)?;
+        let percentage = tier.as_ref().and_then(Entity::state);
         let mut lines = Vec::with_capacity(asked.lines.len());
         let mut taxed = Vec::with_capacity(asked.lines.len());
         for (line, (product_id, list)) in asked.lines.iter().zip(&lists) {
-            let (unit, line_total) = of_line(list, line.quantity, tier.as_ref())?;
+            let (unit, line_total) = of_line(list, line.quantity, percentage)?;
             let tax_category = line.tax_category;
             let tax_rate = rates[&tax_category];
             taxed.push(TaxedLine {
@@ -310,66 +337,30 @@ impl Commerce<'_> {
         for (line, share) in lines.iter_mut().zip(shares) {
             line.tax_amount = share;
         }
-        Ok(CalculatedOrder { lines, totals })
+        Ok((CalculatedOrder { lines, totals }, tier))
     }
 
-    async fn known_tier(&self, tier: Option<&TierName>) -> Result<Option<Tier>, Stopped> {
+    async fn known_tier(&self, tier: Option<&TierName>) -> Result<Option<Entity<Tier>>, Stopped> {
         let Some(name) = tier else {
             return Ok(None);
         };
         let entity = self.tier(name).await?;
-        let tier = entity.state().cloned();
-        let unknown = || Refusal::UnknownTier { tier: name.clone() };
-        Ok(Some(tier.ok_or_else(unknown)?))
+        if entity.state().is_none() {
+            return Err(Refusal::UnknownTier { tier: name.clone() }.into());
+        }
+        Ok(Some(entity))
     }
 
-    /// The product and the prices in a currency of the sku of each line, in the order of the lines. Each sku is read once, all
-    /// in one call.
-    async fn lists(
-        &self,
-        currency: Currency,
-        lines: &[&Sku],
-    ) -> Result<Vec<(ProductId, PriceList)>, Stopped> {
-        let mut skus = lines.to_vec();
-        skus.sort_unstable();
-        skus.dedup();
-        let keys: Vec<Key> = skus
-            .iter()
-            .map(|sku| Price::key(self.table, sku.as_str()))
-            .collect();
-        let items = self
-            .outbox
-            .store()
-            .get_many(&keys)
-            .await
-            .map_err(Error::from)?;
-        let mut prices: BTreeMap<&Sku, Price> = BTreeMap::new();
-        for ((sku, key), item) in skus.into_iter().zip(&keys).zip(items) {
-            if let Some(item) = item {
-                prices.insert(sku, decode_item(key, item)?);
-            }
-        }
-        let places = |wanted: &dyn Fn(&Sku) -> bool| {
-            let lines = lines.iter().enumerate().filter(|(_, sku)| wanted(sku));
-            lines
-                .map(|(place, sku)| (place, (*sku).clone()))
-                .collect::<Vec<_>>()
-        };
-        let unknown = places(&|sku| !prices.contains_key(sku));
-        if !unknown.is_empty() {
-            return Err(Refusal::UnknownSkus { lines: unknown }.into());
-        }
-        let list = |sku: &Sku| {
-            let price = prices.get(sku)?;
-            let list = price.currencies().get(&currency)?;
-            Some((price.product_id().clone(), list.clone()))
-        };
-        let priceless = places(&|sku| list(sku).is_none());
-        if !priceless.is_empty() {
-            let lines = priceless;
-            return Err(Refusal::NoPrice { lines, currency }.into());
-        }
-        Ok(lines.iter().filter_map(|sku| list(sku)).collect())
+    /// The prices of skus. Each is read once, all in one call; those without prices are left out.
+    async fn prices(&self, skus: &[&Sku]) -> Result<BTreeMap<Sku, Price>, Error> {
+        let mut ids: Vec<&str> = skus.iter().map(|sku| sku.as_str()).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let entities = self.outbox.load_each::<Price>(self.table, &ids).await?;
+        let prices = entities.iter().filter_map(Entity::state);
+        Ok(prices
+            .map(|price| (price.sku().clone(), price.clone()))
+            .collect())
     }
 
     /// The rates of all categories of an order's lines. Each is read once; that of the category `zero` is zero, and so is each
@@ -399,6 +390,35 @@ impl Commerce<'_> {
         }
         Ok(rates)
     }
+}
+
+/// The product and the prices in a currency of the sku of each line, in the order of the lines.
+fn lists(
+    currency: Currency,
+    lines: &[&Sku],
+    prices: &BTreeMap<Sku, Price>,
+) -> Result<Vec<(ProductId, PriceList)>, Refusal> {
+    let places = |wanted: &dyn Fn(&Sku) -> bool| {
+        let lines = lines.iter().enumerate().filter(|(_, sku)| wanted(sku));
+        lines
+            .map(|(place, sku)| (place, (*sku).clone()))
+            .collect::<Vec<_>>()
+    };
+    let unknown = places(&|sku| !prices.contains_key(sku));
+    if !unknown.is_empty() {
+        return Err(Refusal::UnknownSkus { lines: unknown });
+    }
+    let list = |sku: &Sku| {
+        let price = prices.get(sku)?;
+        let list = price.currencies().get(&currency)?;
+        Some((price.product_id().clone(), list.clone()))
+    };
+    let priceless = places(&|sku| list(sku).is_none());
+    if !priceless.is_empty() {
+        let lines = priceless;
+        return Err(Refusal::NoPrice { lines, currency });
+    }
+    Ok(lines.iter().filter_map(|sku| list(sku)).collect())
 }
 
 fn of_line(

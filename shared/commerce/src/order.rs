@@ -135,6 +135,12 @@ pub enum Refusal {
     /// The lines cannot be calculated.
     #[error(transparent)]
     Calculation(#[from] crate::Refusal),
+    /// The customer cannot buy the goods of some lines: no product has the sku, or it is not sold, or not to this customer.
+    #[error("not for sale: {}", skus(.lines))]
+    NotForSale {
+        /// The lines by their places, with their skus.
+        lines: Vec<(usize, Sku)>,
+    },
     /// The order comes to another amount than the caller expects.
     #[error("the order comes to {total} {currency}, not {expected}")]
     TotalChanged {
@@ -171,6 +177,11 @@ pub enum Refusal {
     /// An amount has more than 15 digits.
     #[error("the amount is too large")]
     TooLarge,
+}
+
+fn skus(lines: &[(usize, Sku)]) -> String {
+    let skus: Vec<&str> = lines.iter().map(|(_, sku)| sku.as_str()).collect();
+    skus.join(", ")
 }
 
 fn listed(shortages: &[(usize, Shortage)]) -> String {

@@ -99,13 +99,15 @@ pub struct SetPrice {
     pub by: Text<256>,
 }
 
-/// Decides to set prices; `version` is the one that the row has after the change. It has no event if they are set already.
+/// Decides to set prices; `version` is the one that the row has after the change. It has no event if they are set already. `owner` is
+/// the product that has the sku; `None` if it is in no product yet: then it belongs to that for which a price was set first.
 ///
 /// # Errors
 /// [`Refusal::OtherProduct`], [`Refusal::TooMany`], [`Refusal::QuantityTooSmall`], [`Refusal::SameQuantity`].
 pub fn set(
     before: Option<&Price>,
     command: SetPrice,
+    owner: Option<&ProductId>,
     version: Sequence,
     now: Timestamp,
 ) -> Result<Change<Price, Changed>, Refusal> {
@@ -116,16 +118,18 @@ pub fn set(
         list,
         by,
     } = command;
-    if let Some(price) = before
-        && price.product_id != product_id
+    let owner = owner.or(before.map(Price::product_id));
+    if let Some(owner) = owner
+        && *owner != product_id
     {
-        let product_id = price.product_id.clone();
+        let product_id = owner.clone();
         return Err(Refusal::OtherProduct { sku, product_id });
     }
     let list = in_order(list)?;
     let previous = before.and_then(|price| price.currencies.get(&currency));
     if let Some(price) = before
         && previous == Some(&list)
+        && price.product_id == product_id
     {
         return Ok(Change::none(price.clone()));
     }
@@ -218,10 +222,6 @@ impl Rebuild for Price {
         let mut currencies = match before {
             None => BTreeMap::new(),
             Some(before) => {
-                must(
-                    before.product_id == event.product_id,
-                    "the sku belongs to another product",
-                )?;
                 must(
                     before.updated_at <= event.changed_at,
                     "it happened before the last change",

@@ -142,7 +142,8 @@ pub enum OrderStep {
 }
 
 /// Decides a step of the stock of a sku; `version` is the one that the row has after the change. It has no event if the step
-/// changes nothing.
+/// changes nothing. `owner` is the product that has the sku, for a count; `None` if it is in no product yet: then it belongs to that for
+/// which it was counted first.
 ///
 /// # Errors
 /// [`Refusal::UnknownStock`] for every step but a count if there is none, [`Refusal::OtherProduct`],
@@ -150,7 +151,7 @@ pub enum OrderStep {
 pub fn change(
     before: Option<&Stock>,
     sku: &Sku,
-    step: StockStep,
+    (step, owner): (StockStep, Option<&ProductId>),
     by: Text<256>,
     version: Sequence,
     now: Timestamp,
@@ -174,10 +175,12 @@ pub fn change(
             product_id,
             quantity,
         } => {
-            if stock.product_id != product_id {
-                let (sku, product_id) = (stock.sku, stock.product_id);
+            let owner = owner.unwrap_or(&stock.product_id);
+            if *owner != product_id {
+                let (sku, product_id) = (stock.sku, owner.clone());
                 return Err(Refusal::OtherProduct { sku, product_id });
             }
+            stock.product_id = product_id;
             (ChangeType::Adjusted, i64::from(quantity))
         }
         StockStep::Received { quantity } => (
@@ -272,10 +275,6 @@ impl Rebuild for Stock {
         let Recorded::Changed(event) = <Recorded as events::Subscription>::decode(envelope)?;
         must(event.sku.as_str() == id, "it is about another sku")?;
         if let Some(before) = &before {
-            must(
-                before.product_id == event.product_id,
-                "the sku belongs to another product",
-            )?;
             must(
                 before.updated_at <= event.changed_at,
                 "it happened before the last change",

@@ -12,16 +12,19 @@ use events::{
     Cause, CountryCode, CustomerId, OrderId, ProductId, Sku, Text,
     contracts::{
         customer::{CustomerType, PaymentTerm, VatTreatment},
+        order::Goods,
         price::{Currency, TaxCategory},
+        product::{ProductStatus, Variant, Visibility},
     },
 };
 use outbox::{Decision, Error, Mark, Outbox, Outcome, Table, Transaction};
 
 use crate::{
     customer::Profile,
-    operations::{Commerce, LineAsked, PlaceOrder},
+    operations::{Commerce, PlaceOrder},
     order::Numbers,
     price::{PriceList, SetPrice},
+    product::Details,
     stock::StockStep,
     tax::SetTaxRate,
 };
@@ -80,6 +83,7 @@ pub fn profile(customer_type: CustomerType) -> Profile {
         country: CountryCode::new("RO").expect("a country"),
         vat_id: None,
         vat_treatment: VatTreatment::Domestic,
+        notification_preferences: None,
     }
 }
 
@@ -114,9 +118,64 @@ pub async fn commit<T, R: Debug>(
     assert!(done, "{outcome:?}");
 }
 
-/// Sets the price of a sku in euros, and how much of it there is. Takes two numbers, the first of them this one.
+/// The id of the product that has only the variant of this sku.
+///
+/// # Panics
+/// Never: a sku that a test uses is an id, too.
+#[must_use]
+pub fn product_id(sku: &Sku) -> ProductId {
+    ProductId::new(sku.as_str()).expect("an id")
+}
+
+/// What the catalogue says of a product that everybody can buy, with these variants.
+///
+/// # Panics
+/// Never: it is a name.
+#[must_use]
+pub fn details(skus: &[&Sku]) -> Details {
+    let variants = skus.iter().map(|sku| Variant {
+        sku: (*sku).clone(),
+        name: None,
+        attributes: Vec::new(),
+        stock_status: None,
+    });
+    Details {
+        name: Text::new("Chair").expect("a name"),
+        description: None,
+        status: ProductStatus::Active,
+        visibility: Visibility::Public,
+        tax_category: TaxCategory::Standard,
+        variants: variants.collect(),
+    }
+}
+
+/// Puts a product with this variant into the catalogue, sets its price in euros, and how much of it there is. Takes three numbers, the
+/// first of them this one.
 pub async fn sell(outbox: &Outbox, sku: &Sku, price: &str, quantity: u32, number: u64) {
-    let product_id = ProductId::new("PRD-001").expect("an id");
+    let product_id = product_id(sku);
+    commit(outbox, number + 2, async |commerce, transaction| {
+        let details = details(&[sku]);
+        commerce
+            .set_product(transaction, &product_id, details, desk())
+            .await
+    })
+    .await;
+    reprice(outbox, sku, price, number).await;
+    commit(outbox, number + 1, async |commerce, transaction| {
+        let counted = StockStep::Counted {
+            product_id: product_id.clone(),
+            quantity,
+        };
+        commerce
+            .change_stock(transaction, sku, counted, desk())
+            .await
+    })
+    .await;
+}
+
+/// Sets the price of a sku in euros. Takes one number.
+pub async fn reprice(outbox: &Outbox, sku: &Sku, price: &str, number: u64) {
+    let product_id = product_id(sku);
     commit(outbox, number, async |commerce, transaction| {
         let set = SetPrice {
             product_id: product_id.clone(),
@@ -129,16 +188,6 @@ pub async fn sell(outbox: &Outbox, sku: &Sku, price: &str, quantity: u32, number
             by: desk(),
         };
         commerce.set_price(transaction, set).await
-    })
-    .await;
-    commit(outbox, number + 1, async |commerce, transaction| {
-        let counted = StockStep::Counted {
-            product_id: product_id.clone(),
-            quantity,
-        };
-        commerce
-            .change_stock(transaction, sku, counted, desk())
-            .await
     })
     .await;
 }
@@ -162,10 +211,9 @@ pub async fn tax(outbox: &Outbox, rate: &str, number: u64) {
 pub async fn buyer(outbox: &Outbox, id: &CustomerId, credit: Option<&str>, number: u64) {
     let customer_type = credit.map_or(CustomerType::B2c, |_| CustomerType::B2b);
     commit(outbox, number, async |commerce, transaction| {
-        let done = commerce
+        commerce
             .set_customer(transaction, id, profile(customer_type), desk())
-            .await;
-        done.map_err(Stopped::<()>::Failed)
+            .await
     })
     .await;
     let Some(credit) = credit else {
@@ -185,7 +233,7 @@ pub async fn buyer(outbox: &Outbox, id: &CustomerId, credit: Option<&str>, numbe
 pub async fn open(outbox: &Outbox, skus: &[Sku]) {
     tax(outbox, "19", 1).await;
     buyer(outbox, &customer_id(), Some("5000"), 2).await;
-    for (number, sku) in (10..).step_by(2).zip(skus) {
+    for (number, sku) in (10..).step_by(3).zip(skus) {
         sell(outbox, sku, "150", 50, number).await;
     }
 }
@@ -194,10 +242,9 @@ pub async fn open(outbox: &Outbox, skus: &[Sku]) {
 pub async fn place(outbox: &Outbox, skus: &[Sku], quantity: u32, number: u64) {
     let numbers = &Numbers::default();
     commit(outbox, number, async |commerce, transaction| {
-        let lines = skus.iter().map(|sku| LineAsked {
+        let lines = skus.iter().map(|sku| Goods {
             sku: sku.clone(),
             quantity,
-            tax_category: TaxCategory::Standard,
         });
         let place = PlaceOrder {
             order_id: order_id(),

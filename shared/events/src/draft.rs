@@ -147,12 +147,13 @@ impl Draft {
         self
     }
 
-    /// Makes an event of the same transaction its cause: it belongs to that event's chain.
+    /// Makes another event its cause than the one that its transaction is about: one of the same transaction, or one whose
+    /// consequences are dealt with later. It belongs to that event's chain.
     #[must_use]
-    pub fn caused_by(mut self, sibling: &Envelope) -> Self {
-        self.correlation_id = Some(sibling.correlation_id);
-        self.causation_id = Some(sibling.event_id);
-        self.parent_event_id = Some(sibling.event_id);
+    pub fn caused_by(mut self, cause: &Cause) -> Self {
+        self.correlation_id = cause.correlation_id;
+        self.causation_id = cause.event_id;
+        self.parent_event_id = cause.event_id;
         self
     }
 

@@ -4,6 +4,7 @@
 use events::{
     Contract, Envelope,
     contracts::{
+        customer,
         member::{Registered, Updated},
         wallet::BalanceUpdated,
     },
@@ -34,11 +35,19 @@ fn chain_member(envelope: &Envelope, table: &Table) -> Result<GuardedPut, String
         .map_err(|error| error.to_string())
 }
 
+/// The contact of a member or of a customer.
 fn contact(envelope: &Envelope, table: &Table) -> Result<GuardedPut, String> {
-    use views::contacts::Contact;
-    of_member::<Contact>(envelope)?
-        .guarded_put(table)
-        .map_err(|error| error.to_string())
+    use views::contacts::{Contact, CustomerContact};
+    let put = match envelope.event_type.as_str() {
+        customer::Registered::TYPE => {
+            CustomerContact::from(&decoded::<customer::Registered>(envelope)?).guarded_put(table)
+        }
+        customer::Updated::TYPE => {
+            CustomerContact::from(&decoded::<customer::Updated>(envelope)?).guarded_put(table)
+        }
+        _ => of_member::<Contact>(envelope)?.guarded_put(table),
+    };
+    put.map_err(|error| error.to_string())
 }
 
 /// The member data that a registration or an update carries.

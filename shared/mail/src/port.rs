@@ -7,9 +7,10 @@ use std::{
 };
 
 use async_trait::async_trait;
-use events::{EmailAddress, Envelope, MemberId};
+use events::{EmailAddress, Envelope};
 use outbox::{Fault, FaultKind, Mark};
 use sha2::{Digest, Sha256};
+use views::contacts::Recipient;
 
 /// The header that carries a mail's key.
 pub const KEY_HEADER: &str = "X-Millrace-Key";
@@ -35,13 +36,14 @@ pub fn identity(envelope: &Envelope) -> String {
 pub struct MailKey(String);
 
 impl MailKey {
-    /// The key of the mail to this member about this event from this template. `identity` is the event's identity in
-    /// its mark ([`identity`]).
+    /// The key of the mail to this member or customer about this event from this template. `identity` is the event's
+    /// identity in its mark ([`identity`]).
     #[must_use]
-    pub fn of(identity: &str, member_id: &MemberId, template: &str) -> Self {
+    pub fn of(identity: &str, recipient: impl Into<Recipient>, template: &str) -> Self {
         use fmt::Write as _;
+        let recipient: Recipient = recipient.into();
         // Only the identity can hold a line feed, and it comes last, so two mails never hash the same text.
-        let digest = Sha256::digest(format!("{template}\n{member_id}\n{identity}"));
+        let digest = Sha256::digest(format!("{template}\n{recipient}\n{identity}"));
         let text = digest[..16]
             .iter()
             .fold(String::with_capacity(32), |mut text, byte| {
@@ -72,7 +74,7 @@ pub struct Mail {
     pub key: MailKey,
     /// The recipient's address.
     pub to: EmailAddress,
-    /// The subject: a fixed line of ours, never text that a member wrote.
+    /// The subject: a fixed line of ours, never text that somebody else wrote.
     pub subject: &'static str,
     /// The body as HTML.
     pub html: String,
@@ -153,16 +155,29 @@ impl Mailer for MemoryMailer {
 
 #[cfg(test)]
 mod tests {
+    use events::{CustomerId, MemberId};
+
     use super::*;
 
     #[test]
-    fn a_mails_key_is_the_same_for_the_same_event_member_and_template_only() {
+    fn a_mails_key_is_the_same_for_the_same_event_recipient_and_template_only() {
         let member = |text: &str| MemberId::new(text).expect("an id");
         let key = MailKey::of("e-1", &member("m-1"), "minted");
         assert_eq!(key, MailKey::of("e-1", &member("m-1"), "minted"));
         assert_ne!(key, MailKey::of("e-2", &member("m-1"), "minted"));
         assert_ne!(key, MailKey::of("e-1", &member("m-2"), "minted"));
         assert_ne!(key, MailKey::of("e-1", &member("m-1"), "sent"));
+        let customer = CustomerId::new("m-1").expect("an id");
+        assert_ne!(key, MailKey::of("e-1", &customer, "minted"));
         assert_eq!(key.as_str().len(), 32);
+    }
+
+    #[test]
+    fn a_members_key_is_that_of_the_mails_sent_before_customers_had_any() {
+        let member_id = MemberId::new("m-1").expect("an id");
+        assert_eq!(
+            MailKey::of("e-1", &member_id, "minted").as_str(),
+            "48769d472b033685f18332d72a5f52f6"
+        );
     }
 }

@@ -3,62 +3,75 @@
 
 use events::{
     DecodeError, Envelope, MemberId, Subscription, Timestamp,
-    contracts::loan::PaymentScheduleGenerated,
+    contracts::{credit::CreditChange, loan::PaymentScheduleGenerated},
 };
 use outbox::{Key, Table};
 use topology::functions::notifications::Event;
-use views::{fanouts, notes::Note};
+use views::{contacts::Recipient, fanouts, notes::Note};
 
 use crate::{
     Announcement,
     texts::{Earned, Notice},
 };
 
-/// The members who receive a notice about an event; each member's preferences decide how. Credits without an owner and
-/// an escrow of which nothing was earned have no recipient.
+/// The members and customers who receive a notice about an event; their preferences decide how. Credits without an owner,
+/// an escrow of which nothing was earned, and a credit account that was not blocked have no recipient.
 #[must_use]
-pub fn notices(event: &Event, occurred_at: Timestamp) -> Vec<(&MemberId, Notice<'_>)> {
+pub fn notices(event: &Event, occurred_at: Timestamp) -> Vec<(Recipient, Notice<'_>)> {
     match event {
-        Event::Minted(minted) => minted
-            .member_id
-            .iter()
-            .map(|member_id| (member_id, Notice::Added(minted)))
-            .collect(),
+        Event::Minted(minted) => to(&minted.member_id, Notice::Added(minted)),
         Event::Transferred(moved) => vec![
-            (&moved.from_member_id, Notice::Sent(moved)),
-            (&moved.to_member_id, Notice::Received(moved)),
+            (Recipient::from(&moved.from_member_id), Notice::Sent(moved)),
+            (
+                Recipient::from(&moved.to_member_id),
+                Notice::Received(moved),
+            ),
         ],
-        Event::Redeemed(redeemed) => vec![(&redeemed.member_id, Notice::Redeemed(redeemed))],
-        Event::Burned(burned) => burned
-            .member_id
-            .iter()
-            .map(|member_id| (member_id, Notice::Burned(burned)))
-            .collect(),
-        Event::Staked(staked) => vec![(&staked.member_id, Notice::Staked(staked))],
-        Event::Unstaked(unstaked) => vec![(&unstaked.member_id, Notice::Unstaked(unstaked))],
+        Event::Redeemed(redeemed) => to([&redeemed.member_id], Notice::Redeemed(redeemed)),
+        Event::Burned(burned) => to(&burned.member_id, Notice::Burned(burned)),
+        Event::Staked(staked) => to([&staked.member_id], Notice::Staked(staked)),
+        Event::Unstaked(unstaked) => to([&unstaked.member_id], Notice::Unstaked(unstaked)),
         Event::EscrowSettled(settled) => {
             let earned = Earned::whole(settled, occurred_at);
-            vec![(&settled.model_id, Notice::EarningsReceived(earned))]
+            to([&settled.model_id], Notice::EarningsReceived(earned))
         }
         Event::EscrowPartialSettled(divided) => Earned::part(divided, occurred_at)
-            .map(|earned| (&divided.model_id, Notice::EarningsReceived(earned)))
-            .into_iter()
-            .collect(),
-        Event::LoanScheduleGenerated(plan) => vec![(&plan.borrower_id, planned(plan))],
+            .map(|earned| to([&divided.model_id], Notice::EarningsReceived(earned)))
+            .unwrap_or_default(),
+        Event::LoanScheduleGenerated(plan) => to([&plan.borrower_id], planned(plan)),
         Event::LoanPaymentReceived(payment) => {
-            vec![(&payment.borrower_id, Notice::LoanPaymentReceived(payment))]
+            to([&payment.borrower_id], Notice::LoanPaymentReceived(payment))
         }
-        Event::LoanDrawApproved(draw) => {
-            vec![(&draw.borrower_id, Notice::LoanDrawApproved(draw))]
+        Event::LoanDrawApproved(draw) => to([&draw.borrower_id], Notice::LoanDrawApproved(draw)),
+        Event::LoanPaidOff(end) => to([&end.borrower_id], Notice::LoanPaidOff(end)),
+        Event::OrderCreated(order) => to([&order.customer_id], Notice::OrderReceived(order)),
+        Event::OrderConfirmed(order) => to([&order.customer_id], Notice::OrderConfirmed(order)),
+        Event::OrderRejected(order) => to([&order.customer_id], Notice::OrderRejected(order)),
+        Event::OrderCancelled(order) => to([&order.customer_id], Notice::OrderCancelled(order)),
+        Event::OrderShipped(order) => to([&order.customer_id], Notice::OrderShipped(order)),
+        // The steps of every order change the account, too; the order's own notices tell of those.
+        Event::CreditChanged(change) if change.change_type == CreditChange::Blocked => {
+            to([&change.customer_id], Notice::CreditBlocked(change))
         }
-        Event::LoanPaidOff(end) => vec![(&end.borrower_id, Notice::LoanPaidOff(end))],
-        Event::Registered(_)
+        Event::CreditChanged(_)
+        | Event::Registered(_)
         | Event::Updated(_)
+        | Event::CustomerRegistered(_)
+        | Event::CustomerUpdated(_)
         | Event::RateCardCreated(_)
         | Event::RateCardApproved(_)
         | Event::SyncDiverged(_)
-        | Event::BackingLow(_) => Vec::new(),
+        | Event::BackingLow(_)
+        | Event::OrderStuck(_) => Vec::new(),
     }
+}
+
+/// The same notice to each of these, none or one.
+fn to<I: Into<Recipient>>(
+    ids: impl IntoIterator<Item = I>,
+    notice: Notice<'_>,
+) -> Vec<(Recipient, Notice<'_>)> {
+    ids.into_iter().map(|id| (id.into(), notice)).collect()
 }
 
 /// A loan's first payment plan is made because the loan was funded, so one notice reports both.
@@ -76,18 +89,22 @@ pub fn admin_notice(event: &Event) -> Option<Notice<'_>> {
     match event {
         Event::BackingLow(alert) => Some(Notice::BackingLow(alert)),
         Event::SyncDiverged(diverged) => Some(Notice::SyncDiverged(diverged)),
+        Event::OrderStuck(stuck) => Some(Notice::OrderStuck(stuck)),
         _ => None,
     }
 }
 
-/// The member's in-app notice and its key; `None` for alerts, which go by mail only.
+/// The member's in-app notice and its key; `None` for alerts and for customers, who get mails only.
 #[must_use]
 pub fn note(
-    member_id: &MemberId,
+    recipient: &Recipient,
     notice: &Notice<'_>,
     envelope: &Envelope,
     table: &Table,
 ) -> Option<(Key, Note)> {
+    let Recipient::Member(member_id) = recipient else {
+        return None;
+    };
     let note = notice.note(envelope)?;
     Some((note.key(table, member_id, notice.name()), note))
 }
@@ -113,10 +130,13 @@ pub fn notes(envelope: &Envelope, table: &Table) -> Result<Vec<ExpectedNote>, De
     let event = Event::decode(envelope)?;
     Ok(notices(&event, envelope.occurred_at)
         .into_iter()
-        .filter_map(|(member_id, notice)| {
-            let (key, _) = note(member_id, &notice, envelope, table)?;
+        .filter_map(|(recipient, notice)| {
+            let (key, _) = note(&recipient, &notice, envelope, table)?;
+            let Recipient::Member(member_id) = recipient else {
+                return None;
+            };
             Some(ExpectedNote {
-                member_id: member_id.clone(),
+                member_id,
                 key,
                 is_certain: !matches!(notice, Notice::Redeemed(_)),
             })

@@ -30,7 +30,9 @@ pub const DOMAINS: &[Domain] = &[
     },
     Domain {
         name: "commerce",
-        events: &["cart", "credit", "customer", "order", "price", "stock"],
+        events: &[
+            "cart", "credit", "customer", "order", "price", "product", "stock",
+        ],
     },
 ];
 

@@ -41,6 +41,9 @@ pub struct Function {
     pub settings: &'static [Setting],
     /// The types of its events that the person on call is sent, beside the alarms.
     pub tells: &'static [&'static str],
+    /// The types of events that it emits although their contracts name another function as the producer: it changes the same
+    /// aggregates.
+    pub also_emits: &'static [&'static str],
 }
 
 impl Function {
@@ -58,6 +61,7 @@ impl Function {
             needs: &[],
             settings: &[],
             tells: &[],
+            also_emits: &[],
         }
     }
 
@@ -109,6 +113,13 @@ impl Function {
     #[must_use]
     pub const fn telling(mut self, tells: &'static [&'static str]) -> Self {
         self.tells = tells;
+        self
+    }
+
+    /// Lets it emit events of these types, whose contracts name another function as the producer.
+    #[must_use]
+    pub const fn emitting(mut self, types: &'static [&'static str]) -> Self {
+        self.also_emits = types;
         self
     }
 
@@ -168,9 +179,12 @@ impl Function {
         pascal(self.name)
     }
 
-    /// Whether it emits events: at least one contract names it as the producer.
+    /// Whether it emits events: at least one contract names it as the producer, or it emits another one's, too.
     #[must_use]
     pub fn emits(&self) -> bool {
+        if !self.also_emits.is_empty() {
+            return true;
+        }
         events::Registry::shipped_contracts()
             .iter()
             .any(|contract| contract.producer == self.name)

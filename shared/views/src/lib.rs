@@ -7,7 +7,7 @@
 //! | [`activity`] | `activity` | `activity-feed` | `wallet-api` |
 //! | [`analytics`] | `analytics` | `analytics` | `system-api` |
 //! | [`feed`] | `feed` | `event-feed` | `event-stream`, `system-api` |
-//! | [`contacts`] | `notifications` | `notifications` | `notifications`, `notifications-sender` |
+//! | [`contacts`] | `notifications` | `notifications` | `notifications`, `notifications-sender`, `webhook-sender` |
 //! | [`notes`] | `notifications` | `notifications`, `notifications-sender` | `member-api` |
 //! | [`mails`] | `notifications` | `notifications`, `notifications-sender` | `notifications`, `notifications-sender` |
 //! | [`fanouts`] | `notifications` | `notifications` opens, `notifications-sender` continues | `notifications-sender` |

@@ -5,13 +5,16 @@ use events::{EventId, MemberId, Timestamp};
 use outbox::{Cursor, Error, GuardedPut, Key, MARK_LIFE, Query, Table, encode_item};
 use serde::{Deserialize, Serialize};
 
+use crate::contacts::Recipient;
+
 /// The record that a mail was sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sent {
     /// The event that the mail is about.
     pub event_id: EventId,
     /// The recipient.
-    pub member_id: MemberId,
+    #[serde(flatten)]
+    pub recipient: Recipient,
     /// The template.
     pub template: String,
     /// The key of the mail, in its header and its footer.
@@ -83,8 +86,9 @@ impl Sent {
 /// The key of a mail's record. `identity` is the identity that the event's mark uses, so a copy of the event with
 /// another id finds the records of the first.
 #[must_use]
-pub fn key(table: &Table, identity: &str, member_id: &MemberId, template: &str) -> Key {
-    table.key(partition(identity), format!("{member_id}#{template}"))
+pub fn key(table: &Table, identity: &str, recipient: impl Into<Recipient>, template: &str) -> Key {
+    let recipient: Recipient = recipient.into();
+    table.key(partition(identity), format!("{recipient}#{template}"))
 }
 
 /// A page of the records of an event's mails.
@@ -102,7 +106,9 @@ fn partition(identity: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use events::CustomerId;
     use outbox::{Guarded, Store, memory::MemoryStore};
+    use serde_json::json;
 
     use super::*;
 
@@ -115,7 +121,7 @@ mod tests {
             event_id: "00000000-0000-7000-8000-000000000001"
                 .parse()
                 .expect("an id"),
-            member_id: member_id.clone(),
+            recipient: Recipient::from(&member_id),
             template: "minted".into(),
             mail_key: "k".into(),
             message_id: message_id.into(),
@@ -129,5 +135,36 @@ mod tests {
         assert_eq!(item["expires_at"], 60 * 24 * 60 * 60);
         let read: Sent = outbox::decode_item(&key, item).expect("reads");
         assert_eq!(read, sent("first"));
+        assert_eq!(key, table.key("mail#e-1", "member-1#minted"));
+    }
+
+    #[test]
+    fn a_record_names_its_member_or_its_customer() {
+        let member_id = MemberId::new("member-1").expect("an id");
+        let customer_id = CustomerId::new("CUST-1").expect("an id");
+        for (recipient, name, id) in [
+            (Recipient::from(&member_id), "member_id", "member-1"),
+            (Recipient::from(&customer_id), "customer_id", "CUST-1"),
+        ] {
+            let sent = Sent {
+                event_id: "00000000-0000-7000-8000-000000000001"
+                    .parse()
+                    .expect("an id"),
+                recipient,
+                template: "order_received".into(),
+                mail_key: "k".into(),
+                message_id: "m".into(),
+                sent_at: Timestamp::EPOCH,
+            };
+            let written = serde_json::to_value(sent.stored()).expect("serialises");
+            let expected = json!({
+                "event_id": "00000000-0000-7000-8000-000000000001", name: id, "template": "order_received",
+                "mail_key": "k", "message_id": "m", "sent_at": "1970-01-01T00:00:00.000Z",
+                "expires_at": 60 * 24 * 60 * 60,
+            });
+            assert_eq!(written, expected);
+            let read: Sent = serde_json::from_value(written).expect("reads");
+            assert_eq!(read, sent);
+        }
     }
 }

@@ -22,7 +22,8 @@ use self::{
     consumers::{evidence, fanned_out, read_models},
 };
 use super::{
-    Field, SUBNAMED, aggregates, clients::OrderResult, feed, jobs, loans, settlements, wallets,
+    Field, SUBNAMED, aggregates, clients::OrderResult, feed, jobs, loans, settlements, shop,
+    wallets,
 };
 use crate::e2e::Result;
 
@@ -92,6 +93,7 @@ pub(super) async fn check(
     wallets::check(field, results, &log, &mut found).await?;
     settlements::check(field, results, &log, &mut found).await?;
     loans::check(field, results, &mut found).await?;
+    shop::check(field, results, &log, &mut found).await?;
     feed::check(field, &log, &mut found).await?;
     field.outside()?.check(&log, &mut found);
     Ok(found)
@@ -172,6 +174,7 @@ async fn names(field: &Field) -> Result<Vec<String>> {
     all.extend(wallets::aggregates(field).await?);
     all.extend(field.settlements.aggregates());
     all.extend(field.loans.aggregates());
+    all.extend(field.shop.aggregates());
     all.extend(field.outside()?.aggregates());
     Ok(all)
 }

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use testkit::stack::Reply;
 use tokio::time::Instant;
 
-use super::{Field, KeyOwner, loans, settlements, wallets};
+use super::{Field, KeyOwner, loans, settlements, shop, wallets};
 use crate::e2e::{Result, unique};
 
 /// How long one operation may stay without a response, including repeats.
@@ -75,6 +75,7 @@ pub(super) enum Request {
     Wallet(wallets::Request),
     Settlement(settlements::Request),
     Loan(loans::Request),
+    Shop(shop::Request),
 }
 
 impl Request {
@@ -313,8 +314,22 @@ impl<'a> Clients<'a> {
             }
             Request::Settlement(request) => self.field.settlements.learn(request, answer),
             Request::Loan(request) => self.field.loans.learn(request, answer),
+            Request::Shop(request) => self.field.shop.learn(request, answer),
             _ => {}
         }
+    }
+
+    /// Cancels the orders of the shop that could take too long while the books are checked.
+    pub(super) async fn cancel_unpaid(&self) -> Result {
+        for request in self.field.shop.unpaid(self.field).await? {
+            let order = Order {
+                key: unique("order"),
+                request: Request::Shop(request),
+            };
+            let answer = self.ask(&order).await?;
+            self.note(order, vec![answer])?;
+        }
+        Ok(())
     }
 
     /// Repeats the orders that were refused although an earlier copy may have taken effect.
@@ -352,17 +367,23 @@ impl<'a> Clients<'a> {
         };
         let amount =
             |dice: &mut StdRng, most: i64| Decimal::new(dice.random_range(1..=most), 6).normalize();
-        // One third of the requests are about wallets.
+        // One quarter of the requests are about the shop.
+        if dice.random_bool(0.25) {
+            let cohort = first / super::MEMBERS;
+            let settlements = &self.field.settlements;
+            return self.field.shop.request(dice, cohort, settlements);
+        }
+        // One third of the others are about wallets.
         if dice.random_bool(0.33) {
             let member = member(dice);
             let request = wallets::Request::drawn(dice, &locked(&self.escrows), member);
             return Request::Wallet(request);
         }
-        // One third of the others are about payments and settlements.
+        // One third of the rest are about payments and settlements.
         if dice.random_bool(0.33) {
             return Request::Settlement(self.field.settlements.request(dice));
         }
-        // One quarter of the rest are about loans.
+        // One quarter of what is left are about loans.
         if dice.random_bool(0.25) {
             let borrower = member(dice);
             return Request::Loan(self.field.loans.request(dice, borrower));
@@ -505,6 +526,7 @@ impl<'a> Clients<'a> {
             Request::Wallet(request) => request.to_http(&self.field.members),
             Request::Settlement(request) => request.to_http(),
             Request::Loan(request) => request.to_http(&self.field.members),
+            Request::Shop(request) => request.to_http(&self.field.shop),
         };
         let api_key = self.field.api_key(order.request.key_owner())?;
         let body = body.to_string();

@@ -5,6 +5,9 @@ use audit_anchor::job::AuditAnchor;
 use cloud::chain::Job;
 use cloud_chain_worker::job::Worker;
 use cloud_reconcile::job::Reconcile;
+use commerce::cart::Refresh;
+use commerce_cart_worker::job::CartWorker;
+use commerce_order_timer::job::OrderTimer;
 use consumer::schedule::{self, Job as _};
 use heartbeat::job::Heartbeats;
 use notifications_sender::job::Sender;
@@ -26,10 +29,12 @@ const ANCHOR: Scheduled = (AuditAnchor::NAME, "AuditAnchorFunction");
 const HEARTBEAT: Scheduled = (Heartbeats::NAME, "HeartbeatFunction");
 pub(super) const REDRIVE: Scheduled = (Redrive::NAME, "OperatorWorkerFunction");
 pub(super) const WEBHOOKS: Scheduled = (webhook_sender::FUNCTION.name, "WebhookSenderFunction");
+const CARTS: Scheduled = (CartWorker::NAME, "CommerceCartWorkerFunction");
+const ORDERS: Scheduled = (OrderTimer::NAME, "CommerceOrderTimerFunction");
 
 /// All jobs that run during the storm.
-pub(super) const ALL: [Scheduled; 7] = [
-    SENDER, WORKER, RECONCILE, ANCHOR, HEARTBEAT, REDRIVE, WEBHOOKS,
+pub(super) const ALL: [Scheduled; 9] = [
+    SENDER, WORKER, RECONCILE, ANCHOR, HEARTBEAT, REDRIVE, WEBHOOKS, CARTS, ORDERS,
 ];
 
 /// Starts a run of a job, if no run holds its lease.
@@ -50,7 +55,8 @@ pub(super) async fn anchor(field: &Field) -> Result {
     start(field, ANCHOR).await
 }
 
-/// Whether all notices are sent and no movement of the campaign's members waits for the chain. If not, starts the jobs.
+/// Whether all notices are sent, no movement of the campaign's members waits for the chain, and the shop's carts follow what has
+/// changed. If not, starts the jobs.
 pub(super) async fn idle(field: &Field) -> Result<bool> {
     let table = &field.notifications;
     let mut is_idle = true;
@@ -62,6 +68,11 @@ pub(super) async fn idle(field: &Field) -> Result<bool> {
     }
     if !is_idle {
         start(field, SENDER).await?;
+    }
+    let changes = Refresh::first(&field.commerce, 1);
+    if !field.outbox.store().query(&changes).await?.items.is_empty() {
+        is_idle = false;
+        start(field, CARTS).await?;
     }
     for member in &field.members {
         if of_member(field, member)

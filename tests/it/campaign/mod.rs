@@ -1,9 +1,10 @@
 //! The fault campaign. Clients use the deployed stack: they mint, transfer, burn, redeem, stake and unstake credits;
 //! propose and approve rate cards; deposit, withdraw and hold points and end escrows in every way; make, refund and
-//! settle payments; borrow, repay, request draws and decide them. Meanwhile calls are delayed, rejected, cut off before
-//! or after they took effect, answered in part, doubled and held back; functions are killed in the middle of their
-//! work; and copies of events arrive in any order. Then the faults end, the queues drain, and everything must add up to
-//! the responses that clients got: no event lost, no effect doubled, the chains of the audit log whole and sealed.
+//! settle payments; borrow, repay, request draws and decide them; fill carts, place orders, cancel, ship and pay them.
+//! Meanwhile calls are delayed, rejected, cut off before or after they took effect, answered in part, doubled and held
+//! back; functions are killed in the middle of their work; and copies of events arrive in any order. Then the faults
+//! end, the queues drain, and everything must add up to the responses that clients got: no event lost, no effect
+//! doubled, the chains of the audit log whole and sealed.
 //!
 //! A request that needs a second person is approved with an API key of another owner. Some clients try it with a key of
 //! the same owner.
@@ -28,6 +29,7 @@ mod loans;
 mod queues;
 mod settings;
 mod settlements;
+mod shop;
 mod storm;
 mod wallets;
 mod webhooks;
@@ -120,6 +122,8 @@ struct Field {
     settlements: settlements::Known,
     /// Loans in the responses to clients.
     loans: loans::Known,
+    /// Customers and goods, and the carts and orders in the responses to clients.
+    shop: shop::Known,
     /// Payments and settlements of other stories.
     settled_before: BTreeSet<String>,
     /// The feed's head when the campaign began.
@@ -176,6 +180,7 @@ impl Field {
         let queues = Queues::of(&stack, &proxy).await?;
         let name = unique("storm");
         let members = MEMBERS * settings.cohorts();
+        let shop = shop::Known::new(&name, settings.cohorts());
         let mut field = Self {
             settings,
             cloud: Table::domain(table("CloudTable")?),
@@ -192,6 +197,7 @@ impl Field {
             feed: Table::domain(table("FeedTable")?),
             settlements: settlements::Known::default(),
             loans: loans::Known::default(),
+            shop,
             settled_before: BTreeSet::new(),
             fed_before: 0,
             bootstraps: Bootstraps::of_group(group),
@@ -215,10 +221,11 @@ impl Field {
     fn names(&self) -> Vec<String> {
         let settlements = self.settlements.ids().into_iter();
         let ids = settlements.chain(self.loans.ids());
+        let ids = ids.chain(self.shop.names());
         self.members.iter().cloned().chain(ids).collect()
     }
 
-    /// Creates the members, and a reserve that covers everything, before any fault.
+    /// Creates the members, a reserve that covers everything, and the shop, before any fault.
     async fn populate(&self) -> Result {
         let reserve = json!({ "balance": 1_000_000_000 });
         let path = "/api/v1/cloud/treasury/accounts/1110";
@@ -257,6 +264,7 @@ impl Field {
         let approved = crate::e2e::approve_card(&self.stack, version, &self.members[1]).await?;
         approved.expect(StatusCode::OK)?;
         self.rate_card.set(version).map_err(|_| "populated twice")?;
+        shop::open(self).await?;
         let outside = Outside::set_up(self).await?;
         self.outside
             .set(outside)
@@ -332,15 +340,12 @@ async fn run_under_faults(field: &Field) -> Result {
     field.proxy.set_rules(&Rules::calm()).await?;
 
     // No faults from here on: everything that is open must complete.
+    clients.cancel_unpaid().await?;
     clients.settle().await?;
     let begun = Instant::now();
     until("queues and event log drain", DRAIN, || async {
         field.operator.look(field).await?;
-        Ok((field.queues.idle().await?
-            && letters::unresolved(field).await? == 0
-            && jobs::idle(field).await?
-            && !books::is_pending(field).await?)
-            .then_some(()))
+        Ok(is_quiet(field).await?.then_some(()))
     })
     .await?;
     let outside = field.outside()?;
@@ -362,12 +367,27 @@ async fn run_under_faults(field: &Field) -> Result {
     if !loans::were_busy(&clients.results()) {
         return Err("loans had too little to do".into());
     }
+    if !shop::were_busy(&clients.results()) {
+        return Err("the shop had too little to do: some kind of request never succeeded".into());
+    }
     check_faults_happened(field, &harm, &counts)?;
     if found.is_empty() {
         return Ok(());
     }
     let shown: Vec<String> = found.iter().take(40).map(Finding::to_string).collect();
     Err(format!("{} findings:\n{}", found.len(), shown.join("\n")).into())
+}
+
+/// Whether nothing is under way. An order goes on from event to event: one that was committed before the lanes were looked at, and
+/// published before the log was, is then in a lane, or the feed has grown by it.
+async fn is_quiet(field: &Field) -> Result<bool> {
+    let fed = feed::head(field).await?;
+    Ok(field.queues.idle().await?
+        && letters::unresolved(field).await? == 0
+        && jobs::idle(field).await?
+        && !books::is_pending(field).await?
+        && field.queues.idle().await?
+        && feed::head(field).await? == fed)
 }
 
 fn report(
@@ -391,6 +411,7 @@ fn report(
     }
     println!("campaign:   jobs started: {}", harm.runs);
     println!("campaign:   {}", field.settlements);
+    println!("campaign:   {}", field.shop);
     println!(
         "campaign:   overtaken: {}, killed: {}, copies sent: {}, dead letters redriven: {}",
         counts.overtaken, harm.killed, harm.copies, harm.redriven

@@ -23,6 +23,8 @@ pub(super) struct Paid {
     id: String,
     amount: Decimal,
     currency: Currency,
+    /// The order that it is for.
+    order: Option<String>,
     /// The status in the last response. Other clients may have changed it since.
     status: String,
 }
@@ -42,6 +44,8 @@ pub(super) enum Request {
     Pay {
         amount: Decimal,
         currency: Currency,
+        /// The order that it is for.
+        order: Option<String>,
     },
     /// `authorize`, `capture`, `cancel` or `fail`.
     Step {
@@ -105,10 +109,15 @@ impl Known {
         let word = |name: &str| answer[name].as_str().unwrap_or_default().to_owned();
         let status = word("status");
         match request {
-            Request::Pay { amount, currency } => locked(&self.payments).push(Paid {
+            Request::Pay {
+                amount,
+                currency,
+                order,
+            } => locked(&self.payments).push(Paid {
                 id: word("payment_id"),
                 amount: *amount,
                 currency: *currency,
+                order: order.clone(),
                 status,
             }),
             Request::Send { required, .. } => locked(&self.settlements).push(Sent {
@@ -167,6 +176,7 @@ impl Known {
         let pay = |dice: &mut StdRng| Request::Pay {
             amount: amount(dice, 50_000),
             currency: Currency::ALL[dice.random_range(0..2)],
+            order: None,
         };
         let drawn = dice.random_range(0..100);
         match (drawn, payment, settlement) {
@@ -176,6 +186,21 @@ impl Known {
             (.., Some(settlement)) => Self::of_settlement(dice, settlement),
             (.., None) => pay(dice),
         }
+    }
+
+    /// The next step of a payment for an order, until it is captured. `None` if there is none.
+    pub(super) fn next_for_order(&self, dice: &mut StdRng) -> Option<Request> {
+        let is_under_way = |one: &&Paid| {
+            one.order.is_some() && ["created", "authorized"].contains(&one.status.as_str())
+        };
+        let all = locked(&self.payments);
+        let under_way: Vec<Paid> = all.iter().filter(is_under_way).cloned().collect();
+        let payment = one_of(dice, &under_way)?;
+        let step = match payment.status.as_str() {
+            "created" => "authorize",
+            _ => "capture",
+        };
+        Some(Request::Step { payment, step })
     }
 
     /// A settlement: mostly of one of the last payments that were captured, and of a part of it that several settlements
@@ -270,6 +295,16 @@ impl fmt::Display for Known {
 }
 
 impl Request {
+    /// The order for which this captures a payment, and how much.
+    pub(super) fn captured_for(&self) -> Option<(&str, Decimal)> {
+        match self {
+            Self::Step { payment, step } if *step == "capture" => {
+                Some((payment.order.as_deref()?, payment.amount))
+            }
+            _ => None,
+        }
+    }
+
     /// The request over HTTP.
     pub(super) fn to_http(&self) -> (Method, String, Value) {
         let payment =
@@ -277,10 +312,18 @@ impl Request {
         let settlement =
             |settlement: &Sent, what: &str| format!("/api/v1/settlements/{}/{what}", settlement.id);
         let (path, body) = match self {
-            Self::Pay { amount, currency } => (
-                "/api/v1/payments".to_owned(),
-                json!({ "amount": amount.to_string(), "currency": currency.as_str() }),
-            ),
+            Self::Pay {
+                amount,
+                currency,
+                order,
+            } => {
+                let mut body =
+                    json!({ "amount": amount.to_string(), "currency": currency.as_str() });
+                if let Some(id) = order {
+                    body["reference"] = json!({ "type": "order", "id": id });
+                }
+                ("/api/v1/payments".to_owned(), body)
+            }
             Self::Step { payment: of, step } if *step == "fail" => {
                 (payment(of, step), json!({ "error": "storm" }))
             }

@@ -186,8 +186,8 @@ async fn copy(
             let so_far = clients.first_member() + MEMBERS;
             let member = &field.members[dice.random_range(0..so_far)];
             let (aggregate, latest) = match dice.random_range(0..100) {
-                0..45 => (format!("cloud_account#{member}"), 40),
-                45..57 => {
+                0..38 => (format!("cloud_account#{member}"), 40),
+                38..49 => {
                     // None: there is no payment yet.
                     let all = field.settlements.aggregates();
                     let Some(one) = all.choose(&mut dice) else {
@@ -195,8 +195,15 @@ async fn copy(
                     };
                     (one.clone(), 8)
                 }
-                57..85 => (wallets::any_account(&mut dice, member), 80),
-                85..92 => (format!("member#{member}"), 40),
+                49..62 => {
+                    let all = field.shop.aggregates();
+                    let Some(one) = all.choose(&mut dice) else {
+                        continue;
+                    };
+                    (one.clone(), 6)
+                }
+                62..86 => (wallets::any_account(&mut dice, member), 80),
+                86..92 => (format!("member#{member}"), 40),
                 _ => {
                     let card = field.rate_card()? + dice.random_range(0..20);
                     (format!("rate_card#{card}"), 2)

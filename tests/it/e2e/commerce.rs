@@ -1,5 +1,7 @@
 //! Commerce through the deployed stack: prices are set and published, and an order comes to what they say; stock is counted and
-//! corrected; an order goes from placed to completed, or is refused with nothing held.
+//! corrected; an order goes from placed to completed, or is refused with nothing held, and its customer is told by mail.
+
+use std::collections::BTreeMap;
 
 use super::*;
 
@@ -141,20 +143,25 @@ async fn stock_is_corrected_once_however_often_and_at_the_same_time_it_is_asked_
 /// A sku at 150.00 and so many pieces of it, taxed with 19 % in a country that nobody has.
 async fn sold(stack: &Stack, pieces: u32) -> Result<String> {
     let sku = unique("PRD");
-    let price = json!({ "product_id": "PRD-1", "currency": "EUR", "base_price": "150" });
+    let product = json!({
+        "name": "Chair", "status": "active", "visibility": "public", "variants": [{ "sku": sku, "name": "blue" }],
+    });
+    put(stack, &format!("/api/v1/products/{sku}"), &product).await?;
+    let price = json!({ "product_id": sku, "currency": "EUR", "base_price": "150" });
     put(stack, &format!("/api/v1/prices/{sku}"), &price).await?;
-    let stock = json!({ "product_id": "PRD-1", "quantity": pieces });
+    let stock = json!({ "product_id": sku, "quantity": pieces });
     put(stack, &format!("/api/v1/stock/{sku}"), &stock).await?;
     let rate = json!({ "rate": 19, "valid_from": "2017-01-01" });
     put(stack, "/api/v1/tax-rates/XA/standard", &rate).await?;
     Ok(sku)
 }
 
-/// A customer, with this credit if it is a business.
+/// A customer with an address of its own, and with this credit if it is a business.
 async fn buyer(stack: &Stack, credit: Option<u32>) -> Result<String> {
     let id = unique("CUST");
+    let email = format!("{id}@example.com");
     let customer = json!({
-        "customer_type": if credit.is_some() { "b2b" } else { "b2c" }, "name": "Acme", "email": "orders@acme.example",
+        "customer_type": if credit.is_some() { "b2b" } else { "b2c" }, "name": "Acme", "email": email,
         "payment_term": if credit.is_some() { "net_30" } else { "immediate" }, "country": "XA",
     });
     put(stack, &format!("/api/v1/customers/{id}"), &customer).await?;
@@ -168,6 +175,22 @@ async fn buyer(stack: &Stack, credit: Option<u32>) -> Result<String> {
         .await?;
     }
     Ok(id)
+}
+
+/// Waits until the customer was sent mails under all of these subjects. Returns every mail to the customer, by its subject.
+async fn mailed(
+    stack: &Stack,
+    customer: &str,
+    subjects: &[&str],
+) -> Result<BTreeMap<String, SentMail>> {
+    until("the customer's mails", SOON, || async {
+        let mails = mails_to(stack, customer).await?.into_iter();
+        let mails: BTreeMap<String, SentMail> =
+            mails.map(|mail| (mail.subject.clone(), mail)).collect();
+        let are_there = subjects.iter().all(|subject| mails.contains_key(*subject));
+        Ok(are_there.then_some(mails))
+    })
+    .await
 }
 
 async fn order(stack: &Stack, customer: &str, sku: &str, quantity: u32) -> Result<Reply> {
@@ -332,6 +355,36 @@ async fn an_order_goes_from_credit_over_stock_to_delivered_and_paid() -> Result 
         "{timeline}"
     );
     assert!(steps[1..5].iter().all(|step| step["caused_by"].is_string()));
+
+    let block = json!({ "reason": "nothing was paid for a year" });
+    post(format!("{account}/block"), block).await?;
+    let subjects = [
+        "Credit Account Blocked",
+        "Order Confirmed",
+        "Order Received",
+        "Order Shipped",
+    ];
+    let mails = mailed(&stack, &customer, &subjects).await?;
+    let told: Vec<&str> = mails.keys().map(String::as_str).collect();
+    assert_eq!(told, subjects, "no other change of order or credit is told");
+    let number = placed["order_number"].as_str().ok_or("no number")?;
+    for (subject, words) in [
+        ("Order Received", vec![number, sku.as_str(), "1785.00 EUR"]),
+        ("Order Confirmed", vec![number]),
+        ("Order Shipped", vec![number, "Sameday", "1SDY123456"]),
+        (
+            "Credit Account Blocked",
+            vec!["nothing was paid for a year"],
+        ),
+    ] {
+        let mail = &mails[subject];
+        for word in words {
+            assert!(
+                mail.text.contains(word) && mail.html.contains(word),
+                "{word} in {mail:?}"
+            );
+        }
+    }
     Ok(())
 }
 
@@ -348,6 +401,9 @@ async fn an_order_that_is_refused_or_cancelled_holds_nothing() -> Result {
         (&json!("rejected"), &json!("insufficient_credit"))
     );
     settled(&stack, &id, &poor, &sku).await?;
+    let mails = mailed(&stack, &poor, &["Order Received", "Order Rejected"]).await?;
+    let why = "the order is more than what is left of your credit";
+    assert!(mails["Order Rejected"].text.contains(why), "{mails:?}");
 
     // Both want more than half of the goods at the same moment.
     let rich = buyer(&stack, Some(50_000)).await?;
@@ -379,6 +435,13 @@ async fn an_order_that_is_refused_or_cancelled_holds_nothing() -> Result {
         .await?;
     cancelled.expect(StatusCode::OK)?;
     settled(&stack, &confirmed[0], &rich, &sku).await?;
+    let mails = mailed(&stack, &rich, &["Order Confirmed", "Order Cancelled"]).await?;
+    let why = "ordered twice";
+    assert!(
+        mails["Order Cancelled"].text.contains(why),
+        "{:?}",
+        mails["Order Cancelled"]
+    );
     for customer in [&poor, &rich] {
         let path = format!("/api/v1/credit-accounts/{customer}");
         let credit = stack.get(&path).await?;
@@ -404,5 +467,106 @@ async fn an_order_that_is_refused_or_cancelled_holds_nothing() -> Result {
         .await?;
     let unpaid = unpaid.expect(StatusCode::CONFLICT)?;
     assert_eq!(unpaid["type"], "urn:millrace:problem:not-paid");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_cart_follows_a_price_a_product_and_a_stock_by_itself() -> Result {
+    let (_use, stack) = (shared_use().await, Stack::connect().await?);
+    let (sku, customer) = (sold(&stack, 20).await?, buyer(&stack, None).await?);
+    let send = async |path: &str, body: Value| {
+        stack
+            .call(Method::POST, path, Some(&unique("key")), Some(&body))
+            .await
+    };
+    let made = json!({ "customer_id": customer, "currency": "EUR" });
+    let made = send("/api/v1/carts", made).await?;
+    let made = made.expect(StatusCode::CREATED)?;
+    let id = made["cart_id"].as_str().ok_or("no cart_id")?;
+    let cart = format!("/api/v1/carts/{id}");
+    let line = json!({ "sku": sku, "quantity": 10 });
+    let filled = send(&format!("{cart}/items"), line).await?;
+    assert_eq!(filled.expect(StatusCode::OK)?["totals"]["total"], 1785);
+
+    let follows = async |what: &str, is_so: fn(&Value) -> bool| -> Result<Value> {
+        let look = async || {
+            let line = stack.get(&cart).await?["items"][0].clone();
+            Ok(is_so(&line).then_some(line))
+        };
+        until_run(&stack, "CommerceCartWorkerFunction", what, SOON, look).await
+    };
+    let price = json!({ "product_id": sku, "currency": "EUR", "base_price": "160" });
+    put(&stack, &format!("/api/v1/prices/{sku}"), &price).await?;
+    let line = follows("the new price", |line| line["unit_price"] == 160).await?;
+    assert_eq!(
+        (&line["name"], &line["line_total"], &line["available"]),
+        (&json!("Chair, blue"), &json!(1600), &json!(true))
+    );
+    // Everything is sold to others: the product tells so, too.
+    let count = json!({ "product_id": sku, "quantity": 0 });
+    put(&stack, &format!("/api/v1/stock/{sku}"), &count).await?;
+    follows("that nothing is left", |line| line["available"] == false).await?;
+    let product = format!("/api/v1/products/{sku}");
+    until("the product's stock", SOON, || async {
+        let variant = stack.get(&product).await?["variants"][0].clone();
+        Ok((variant["stock_status"] == "out_of_stock").then_some(()))
+    })
+    .await?;
+    let short = send(&format!("{cart}/checkout"), json!({})).await?;
+    let short = short.expect(StatusCode::CONFLICT)?;
+    assert_eq!(short["type"], "urn:millrace:problem:insufficient-stock");
+    let count = json!({ "product_id": sku, "quantity": 20 });
+    put(&stack, &format!("/api/v1/stock/{sku}"), &count).await?;
+    follows("that there is something again", |line| {
+        line["available"] == true
+    })
+    .await?;
+    let named = json!({
+        "name": "Stool", "status": "active", "visibility": "public", "variants": [{ "sku": sku }],
+    });
+    put(&stack, &product, &named).await?;
+    follows("the new name", |line| line["name"] == "Stool").await?;
+
+    let events = history(&stack, "cart", id).await?;
+    let actions: Vec<&str> = events
+        .iter()
+        .filter_map(|event| event["payload"]["action"].as_str())
+        .collect();
+    assert_eq!(
+        actions,
+        [
+            "item_added",
+            "price_updated",
+            "availability_changed",
+            "availability_changed",
+            "item_details_updated"
+        ]
+    );
+    // A cart is calculated by what holds when its turn comes: a change that was told before can be what it comes for.
+    let mut causes = Vec::new();
+    for kind in ["price", "stock", "product"] {
+        causes.extend(history(&stack, kind, &sku).await?);
+    }
+    let cause = &events[2]["causation_id"];
+    assert!(
+        causes.iter().any(|event| event["event_id"] == *cause),
+        "{cause} of {causes:?}"
+    );
+    assert_eq!(
+        events[2]["payload"]["price_changes"][0]["previous_price"],
+        150
+    );
+    for (kind, id) in [("cart", id), ("product", sku.as_str())] {
+        let last = history(&stack, kind, id).await?;
+        let last = last.last().ok_or("no event")?["event_id"].clone();
+        handled_by_all(&stack, last.as_str().ok_or("no event_id")?, SOON).await?;
+        let path = format!("/api/v1/events/witness?aggregate_type={kind}&aggregate_id={id}");
+        let witness = stack.get(&path).await?;
+        assert_eq!(witness["verdict"], "agrees", "{kind}: {witness}");
+    }
+    let listed = stack
+        .get(&format!("/api/v1/orders?customer_id={customer}"))
+        .await?;
+    assert_eq!(listed["items"], json!([]));
     Ok(())
 }

@@ -243,6 +243,17 @@ async fn until_worked<T>(
     within: Duration,
     look: impl AsyncFn() -> Result<Option<T>>,
 ) -> Result<T> {
+    until_run(stack, OPERATOR_WORKER, what, within, look).await
+}
+
+/// As [`until`]. Meanwhile it starts a job every few seconds, which also runs by its schedule.
+async fn until_run<T>(
+    stack: &Stack,
+    job: &str,
+    what: &str,
+    within: Duration,
+    look: impl AsyncFn() -> Result<Option<T>>,
+) -> Result<T> {
     const EVERY: Duration = Duration::from_secs(4);
     let started = Mutex::new(None::<Instant>);
     let (look, started) = (&look, &started);
@@ -260,10 +271,7 @@ async fn until_worked<T>(
             is_due
         };
         if is_due {
-            stack
-                .signed()
-                .start(stack.resource(OPERATOR_WORKER)?)
-                .await?;
+            stack.signed().start(stack.resource(job)?).await?;
         }
         Ok(None)
     })

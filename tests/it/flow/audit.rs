@@ -6,6 +6,7 @@ mod loan;
 mod newcomers;
 mod on_the_way;
 mod operator;
+mod orders;
 mod planted;
 mod scans;
 mod settlement;

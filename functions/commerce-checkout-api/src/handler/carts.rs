@@ -93,7 +93,7 @@ async fn step<T>(
 /// POST `/carts/{cart_id}/items`.
 ///
 /// # Errors
-/// 404 for an unknown cart or sku; 409 if it became an order; 422 for too many lines or pieces, or lines that cannot be
+/// 404 for an unknown cart or sku; 409 if it became an order, or the goods are not for sale; 422 for too many lines or pieces, or lines that cannot be
 /// calculated; the problems that every command can return.
 pub async fn add(
     State(app): State<Arc<App>>,
@@ -103,7 +103,6 @@ pub async fn add(
     step(&app, path.cart_id, &command, |body| CartStep::Add {
         sku: body.sku.clone(),
         quantity: body.quantity,
-        tax_category: body.tax_category,
     })
     .await
 }

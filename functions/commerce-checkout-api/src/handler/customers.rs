@@ -1,16 +1,15 @@
-//! Customers: registered, changed and read.
+//! Customers: registered, changed, read and listed.
 
 use std::sync::Arc;
 
 use api::{
-    Command, CommandError, Events, Form, Path, Problem, Query, Reply, State,
+    Command, Events, Form, Page, PageQuery, Path, Problem, Query, Reply, State,
     history::{EventPage, HistoryQuery, history_of},
 };
 use commerce::{Customer, Done, customer::Profile};
 use events::{CustomerId, contracts::customer::Registered};
-use outbox::Decision;
 
-use super::App;
+use super::{App, refused::problem};
 use crate::wire::{CustomerAnswer, CustomerPath};
 
 fn answer(done: &Done<Customer>) -> CustomerAnswer {
@@ -37,7 +36,7 @@ async fn stored(app: &App, customer_id: &CustomerId) -> Result<Done<Customer>, P
 /// PUT `/customers/{customer_id}`.
 ///
 /// # Errors
-/// The problems that every command can return.
+/// 409 for an unknown tier; the problems that every command can return.
 pub async fn set(
     State(app): State<Arc<App>>,
     Path(path): Path<CustomerPath>,
@@ -49,10 +48,24 @@ pub async fn set(
         let done = operations
             .set_customer(&mut transaction, customer_id, body.clone(), by.clone())
             .await;
-        let done = done.map_err(CommandError::from)?;
-        Ok(Decision::Commit(transaction, answer(&done)))
+        api::decided(transaction, done, |refusal| Ok(problem(refusal)), answer)
     })
     .await
+}
+
+/// GET `/customers`.
+///
+/// # Errors
+/// 400 for a cursor of another list.
+pub async fn customers(
+    State(app): State<Arc<App>>,
+    Query(page): Query<PageQuery>,
+) -> Result<Reply<Page<CustomerAnswer>>, Problem> {
+    let operations = app.operations();
+    let query = page.apply(operations.all_customers(page.limit.number()))?;
+    let (customers, next) = operations.customers(&query).await?;
+    let items = customers.iter().map(answer).collect();
+    Reply::of(&Page::of(&query, items, next.as_ref()))
 }
 
 /// GET `/customers/{customer_id}`.

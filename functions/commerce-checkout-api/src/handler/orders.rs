@@ -1,19 +1,19 @@
-//! Orders: placed, cancelled, shipped, delivered and read.
+//! Orders: placed, cancelled, shipped, delivered, read and listed.
 
 use std::sync::Arc;
 
-use api::{Command, CommandError, Created, Path, Problem, Reply, State};
+use api::{Command, CommandError, Created, Page, Path, Problem, Query, Reply, State};
 use commerce::{
     Done, Order,
-    operations::{LineAsked, PlaceOrder},
+    operations::PlaceOrder,
     order::{OrderStep, Refusal},
 };
-use events::OrderId;
+use events::{OrderId, contracts::order::Goods};
 
 use super::{App, refused::problem, timeline};
 use crate::wire::{
-    CancelRequest, NothingRequest, OrderAnswer, OrderPath, OrderReceipt, OrderRequest, ShipRequest,
-    Timeline,
+    CancelRequest, NothingRequest, OrderAnswer, OrderPath, OrderReceipt, OrderRequest, OrdersQuery,
+    ShipRequest, Timeline,
 };
 
 /// The answer of a step. The request's mark keeps it, so it leaves out the lines.
@@ -49,7 +49,7 @@ async fn stored(app: &App, order_id: OrderId) -> Result<Done<Order>, Problem> {
 /// POST `/orders`.
 ///
 /// # Errors
-/// 404 for an unknown customer or sku; 409 for a changed total, too little stock, a business without credit account, or a customer
+/// 404 for an unknown customer or sku; 409 for goods that are not for sale, a changed total, too little stock, a business without credit account, or a customer
 /// of an unknown tier;
 /// 422 for lines that cannot be calculated; the problems that every command can return.
 pub async fn place(
@@ -58,10 +58,9 @@ pub async fn place(
 ) -> Result<Created<OrderReceipt>, Problem> {
     let (app, by) = (&app, &command.acting()?);
     api::execute(&app.outbox, &command, async move |mut transaction, body| {
-        let lines = body.lines.iter().map(|line| LineAsked {
+        let lines = body.lines.iter().map(|line| Goods {
             sku: line.sku.clone(),
             quantity: line.quantity,
-            tax_category: line.tax_category,
         });
         let place = PlaceOrder {
             order_id: transaction.uuid().into(),
@@ -145,6 +144,22 @@ pub async fn deliver(
     let by = command.acting()?;
     let deliver = |_: &NothingRequest| OrderStep::Deliver { by: by.clone() };
     step(&app, path.order_id, &command, deliver).await
+}
+
+/// GET `/orders?customer_id=`. Returns an empty page for a customer without orders, and for one that does not exist.
+///
+/// # Errors
+/// 400 without a customer, for an unknown status, or a cursor of another list.
+pub async fn orders(
+    State(app): State<Arc<App>>,
+    Query(asked): Query<OrdersQuery>,
+) -> Result<Reply<Page<OrderReceipt>>, Problem> {
+    let (page, operations) = (asked.page(), app.operations());
+    let query = operations.orders_of(&asked.customer_id, page.limit.number());
+    let query = page.apply(query)?;
+    let (orders, next) = operations.orders(&query, asked.status).await?;
+    let items = orders.iter().map(receipt).collect();
+    Reply::of(&Page::of(&query, items, next.as_ref()))
 }
 
 /// GET `/orders/{order_id}`.

@@ -72,6 +72,14 @@ fn problem_at(refusal: &Refusal, at: fn(usize) -> String) -> Problem {
             Problem::invalid(Vec::new()).violation(at(*line), "is in a line before")
         }
         Refusal::Calculation(refusal) => of_calculation(refusal, at),
+        Refusal::NotForSale { lines } => {
+            let problem = Problem::conflict("not-for-sale", "The customer cannot buy these goods");
+            let lines: Vec<_> = lines
+                .iter()
+                .map(|(line, sku)| json!({ "pointer": at(*line), "sku": sku }))
+                .collect();
+            problem.detail(words).with("lines", lines)
+        }
         Refusal::TotalChanged {
             expected,
             total,

@@ -7,7 +7,8 @@ use std::sync::{
 
 use consumer::{BatchRunner, Lane, Letter, Message, Outcome, Queue, Settings};
 use events::{
-    Cause, Contract, Draft, EmailAddress, EventId, IdempotencyKey, Registry, Sequence, Stamp,
+    Cause, Contract, Draft, EmailAddress, EventId, IdempotencyKey, MemberId, Registry, Sequence,
+    Stamp,
 };
 use mail::MemoryMailer;
 use outbox::{
@@ -194,6 +195,11 @@ impl World {
         assert_eq!(self.handle(&registered).await, Outcome::Done);
     }
 
+    async fn customer(&self, id: &str, change: Value) {
+        let registered = customer::<contracts::customer::Registered>(id, 1, change);
+        assert_eq!(self.handle(&registered).await, Outcome::Done);
+    }
+
     async fn contact(&self, id: &str) -> Contact {
         let key = contacts::key(&self.table, &member_id(id));
         let item = self.store.get(&key).await.expect("answers");
@@ -251,6 +257,23 @@ fn preferring(email: bool, in_app: bool) -> Value {
 
 fn admin() -> Value {
     json!({"role": "admin"})
+}
+
+/// A customer's event with the fields in `change` replaced.
+fn customer<C: Contract>(id: &str, version: u64, change: Value) -> C {
+    let mut payload = json!({
+        "customer_id": id, "customer_type": "b2b", "name": id.to_uppercase(), "email": format!("{id}@example.com"),
+        "payment_term": "net_30", "country": "RO", "vat_treatment": "domestic",
+        "changed_at": "2026-02-13T12:00:00.000Z", "changed_by": "desk", "version": version,
+    });
+    if let (Some(fields), Value::Object(change)) = (payload.as_object_mut(), change) {
+        fields.extend(change);
+    }
+    serde_json::from_value(payload).expect("a customer")
+}
+
+fn wanting_mails(email_enabled: bool) -> Value {
+    json!({ "notification_preferences": { "email_enabled": email_enabled } })
 }
 
 fn minted(member: Option<&str>) -> contracts::cloud::Minted {
@@ -385,6 +408,65 @@ fn paid_off() -> contracts::loan::PaidOff {
     loan(json!({
         "payment_id": "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a62", "principal_paid": 100_000, "interest_paid": 11569.4,
     }))
+}
+
+/// Builds an event of an order of acme's: the common fields, and `more`.
+fn order<C: Contract>(more: Value) -> C {
+    let mut payload = json!({
+        "order_id": "a1b2c3d4-e5f6-7890-abcd-ef1234567890", "order_number": "ORD-00012345", "customer_id": "acme",
+        "customer_type": "b2b", "amount": 1785, "currency": "EUR", "items": [{"sku": "PRD-001", "quantity": 10}],
+        "version": 3,
+    });
+    if let (Some(fields), Value::Object(more)) = (payload.as_object_mut(), more) {
+        fields.extend(more);
+    }
+    serde_json::from_value(payload).expect("an order's event")
+}
+
+fn placed() -> contracts::order::Created {
+    order(json!({
+        "created_at": "2026-02-13T12:00:00.000Z", "status": "pending", "payment_status": "pending",
+        "fulfillment_status": "unfulfilled",
+        "items": [{
+            "item_id": "f1e2d3c4-b5a6-9876-fedc-987654321098", "product_id": "PRD-001", "sku": "PRD-001",
+            "quantity": 10, "unit_price": 150, "line_total": 1500,
+        }],
+        "totals": {"subtotal": 1500, "tax_amount": 285, "total": 1785, "currency": "EUR"},
+    }))
+}
+
+fn confirmed() -> contracts::order::Confirmed {
+    order(json!({ "confirmed_at": "2026-02-13T12:00:01.000Z" }))
+}
+
+fn rejected() -> contracts::order::Rejected {
+    order(json!({ "reason": "insufficient_credit", "rejected_at": "2026-02-13T12:00:01.000Z" }))
+}
+
+fn cancelled() -> contracts::order::Cancelled {
+    order(json!({
+        "previous_status": "confirmed", "reason": "ordered twice", "cancelled_at": "2026-02-13T12:00:02.000Z",
+        "cancelled_by": "desk",
+    }))
+}
+
+fn shipped() -> contracts::order::Shipped {
+    order(json!({ "shipped_at": "2026-02-13T12:00:02.000Z", "shipped_by": "desk" }))
+}
+
+fn stuck() -> contracts::order::Stuck {
+    order(json!({
+        "awaits": "stock", "created_at": "2026-02-13T12:00:00.000Z", "stuck_at": "2026-02-13T12:15:30.000Z",
+    }))
+}
+
+fn credit(change_type: &str) -> contracts::credit::Changed {
+    serde_json::from_value(json!({
+        "customer_id": "acme", "change_type": change_type, "changed_at": "2026-02-13T12:00:00.000Z",
+        "changed_by": "desk", "currency": "EUR", "credit_limit": 5000, "reserved": 0, "balance": 1000,
+        "available_credit": 4000, "blocked": change_type == "blocked", "version": 5,
+    }))
+    .expect("a change")
 }
 
 fn proposed(notice_date: &str) -> contracts::cloud::RateCardCreated {
@@ -672,9 +754,9 @@ fn only_the_first_payment_plan_says_that_the_loan_was_funded() {
         let notices = notices(&event, Timestamp::EPOCH);
         let names: Vec<_> = notices
             .iter()
-            .map(|(member_id, notice)| (member_id.as_str(), notice.name()))
+            .map(|(recipient, notice)| (recipient.to_string(), notice.name()))
             .collect();
-        assert_eq!(names, [("ada", name)], "{revision}");
+        assert_eq!(names, [("ada".to_owned(), name)], "{revision}");
     }
 }
 
@@ -757,6 +839,234 @@ async fn a_divergence_goes_to_every_admin_by_mail_whatever_their_preferences() {
     assert_eq!(world.notes("kim").await.len(), 0);
     let mail = world.mailer.sent().remove(0);
     assert!(mail.text.contains("10 CLOUD ($100.00)") && mail.text.contains("never"));
+}
+
+#[tokio::test]
+async fn an_order_is_told_to_its_customer_by_mail_alone_and_so_is_blocked_credit() {
+    let world = world();
+    world.customer("acme", json!({})).await;
+    assert_eq!(world.handle(&placed()).await, Outcome::Done);
+    assert_eq!(world.handle(&confirmed()).await, Outcome::Done);
+    assert_eq!(world.handle(&rejected()).await, Outcome::Done);
+    assert_eq!(world.handle(&cancelled()).await, Outcome::Done);
+    assert_eq!(world.handle(&shipped()).await, Outcome::Done);
+    assert_eq!(world.handle(&credit("blocked")).await, Outcome::Done);
+    let expected = [
+        ("Order Received", "Total: 1785.00 EUR"),
+        ("Order Confirmed", "ORD-00012345 is confirmed"),
+        (
+            "Order Rejected",
+            "Reason: the order is more than what is left of your credit",
+        ),
+        ("Order Cancelled", "Reason: ordered twice"),
+        ("Order Shipped", "10 × PRD-001"),
+        ("Credit Account Blocked", "Owed now: 1000.00 EUR"),
+    ];
+    let sent = world.mailer.sent();
+    let subjects: Vec<&str> = sent.iter().map(|mail| mail.subject).collect();
+    assert_eq!(subjects, expected.map(|(subject, _)| subject));
+    for (mail, (subject, words)) in sent.iter().zip(expected) {
+        assert_eq!(mail.to.as_str(), "acme@example.com");
+        assert!(mail.text.starts_with("Hello ACME,"), "{}", mail.text);
+        assert!(mail.text.contains(words), "{subject}: {}", mail.text);
+        assert!(mail.text.contains(mail.key.as_str()) && mail.html.contains(mail.key.as_str()));
+    }
+    assert_eq!(world.notes("acme").await.len(), 0);
+}
+
+#[tokio::test]
+async fn what_happens_to_an_order_keeps_to_the_customers_preferences_and_is_told_once() {
+    for email in [true, false] {
+        let world = world();
+        world.customer("acme", wanting_mails(email)).await;
+        let envelopes = [
+            world.envelope(&placed(), None),
+            world.envelope(&confirmed(), None),
+            world.envelope(&rejected(), None),
+            world.envelope(&cancelled(), None),
+            world.envelope(&shipped(), None),
+            world.envelope(&credit("blocked"), None),
+        ];
+        for envelope in &envelopes {
+            assert_eq!(world.deliver(envelope, 1).await, Outcome::Done);
+            assert_eq!(world.deliver(envelope, 1).await, Outcome::Duplicate);
+            let notes = mail::recipients::notes(envelope, &world.table).expect("reads");
+            assert_eq!(notes, []);
+        }
+        assert_eq!(world.mails().len(), envelopes.len() * usize::from(email));
+        assert_eq!(world.marks(), envelopes.len());
+    }
+}
+
+#[tokio::test]
+async fn a_customer_who_switches_mails_off_or_moves_is_told_accordingly() {
+    let world = world();
+    world.customer("acme", json!({})).await;
+    let update =
+        |version, change| customer::<contracts::customer::Updated>("acme", version, change);
+    let moved = update(3, json!({ "email": "new@example.com" }));
+    assert_eq!(world.handle(&moved).await, Outcome::Done);
+    let older = update(2, json!({ "email": "old@example.com" }));
+    assert_eq!(world.handle(&older).await, Outcome::Ignored);
+    assert_eq!(world.handle(&placed()).await, Outcome::Done);
+    let off = update(4, wanting_mails(false));
+    assert_eq!(world.handle(&off).await, Outcome::Done);
+    assert_eq!(world.handle(&confirmed()).await, Outcome::Done);
+    assert_eq!(
+        world.mails(),
+        [("new@example.com".to_owned(), "Order Received")]
+    );
+}
+
+#[tokio::test]
+async fn an_order_that_overtakes_its_customer_is_told_once_the_contact_is_there() {
+    let world = world();
+    let envelope = world.envelope(&placed(), None);
+    assert!(matches!(
+        world.deliver(&envelope, 1).await,
+        Outcome::Retry(_)
+    ));
+    assert_eq!((world.mails().len(), world.marks()), (0, 0));
+    // A member of the same id is somebody else.
+    world.member("acme", json!({})).await;
+    assert!(matches!(
+        world.deliver(&envelope, 2).await,
+        Outcome::Retry(_)
+    ));
+    world
+        .customer("acme", json!({ "email": "orders@acme.example" }))
+        .await;
+    assert_eq!(world.deliver(&envelope, 3).await, Outcome::Done);
+    assert_eq!(
+        world.mails(),
+        [("orders@acme.example".to_owned(), "Order Received")]
+    );
+}
+
+#[tokio::test]
+async fn an_order_of_a_customer_who_never_comes_is_parked_with_the_reason() {
+    let world = world();
+    let envelope = world.envelope(&placed(), None);
+    for receive_count in 1..4 {
+        assert!(matches!(
+            world.deliver(&envelope, receive_count).await,
+            Outcome::Retry(_)
+        ));
+    }
+    assert!(matches!(
+        world.deliver(&envelope, 4).await,
+        Outcome::Parked(_)
+    ));
+    let letter = world.letter();
+    assert_eq!(letter.reason, consumer::ParkReason::RetriesExhausted);
+    assert!(letter.error.contains("no contact of customer acme"));
+}
+
+#[tokio::test]
+async fn a_customer_is_no_admin_and_not_the_member_of_the_same_id() {
+    let world = world();
+    world
+        .customer("acme", json!({ "email": "orders@acme.example" }))
+        .await;
+    // The only contact is a customer's.
+    assert!(matches!(world.handle(&stuck()).await, Outcome::Retry(_)));
+    world.member("acme", admin()).await;
+    assert_eq!(world.handle(&stuck()).await, Outcome::Done);
+    assert_eq!(world.handle(&minted(Some("acme"))).await, Outcome::Done);
+    assert_eq!(world.handle(&placed()).await, Outcome::Done);
+    let to = |address: &str, subject| (address.to_owned(), subject);
+    assert_eq!(
+        world.mails(),
+        [
+            to("acme@example.com", "$CLOUD Credits Added"),
+            to("acme@example.com", "Order Stuck"),
+            to("orders@acme.example", "Order Received"),
+        ]
+    );
+    assert_eq!(world.notes("acme").await.len(), 1);
+}
+
+#[tokio::test]
+async fn an_order_that_is_stuck_is_told_to_every_admin_whatever_their_preferences() {
+    let world = world();
+    world.customer("acme", json!({})).await;
+    let mut silent = preferring(false, false);
+    silent["role"] = "admin".into();
+    world.member("eve", silent).await;
+    world.member("kim", admin()).await;
+    world.member("ada", json!({})).await;
+    assert_eq!(world.handle(&stuck()).await, Outcome::Done);
+    assert_eq!(
+        world.mails(),
+        [
+            ("eve@example.com".to_owned(), "Order Stuck"),
+            ("kim@example.com".to_owned(), "Order Stuck"),
+        ]
+    );
+    assert_eq!(world.notes("kim").await.len(), 0);
+    let mail = world.mailer.sent().remove(0);
+    assert!(mail.text.contains("ORD-00012345") && mail.text.contains("stock has not answered"));
+}
+
+#[tokio::test]
+async fn other_changes_of_credit_tell_nobody_need_no_contact_and_are_marked() {
+    let world = world();
+    let others = [
+        "account_opened",
+        "credit_limit_increased",
+        "credit_limit_decreased",
+        "unblocked",
+        "credit_reserved",
+        "credit_restored",
+        "balance_increased",
+        "order_paid",
+    ];
+    for change_type in others {
+        let outcome = world.handle(&credit(change_type)).await;
+        assert_eq!(outcome, Outcome::Done, "{change_type}");
+    }
+    assert_eq!((world.mails().len(), world.marks()), (0, others.len()));
+}
+
+#[tokio::test]
+async fn a_crash_after_a_customers_mail_repeats_it_under_its_key() {
+    let world = world();
+    world.customer("acme", json!({})).await;
+    let envelope = world.envelope(&placed(), None);
+    world.store.records_lost.store(1, Ordering::Relaxed);
+    assert!(matches!(
+        world.deliver(&envelope, 1).await,
+        Outcome::Unavailable(_)
+    ));
+    for receive_count in 2..4 {
+        assert_eq!(
+            world.deliver(&envelope, receive_count).await,
+            Outcome::Duplicate
+        );
+    }
+    let sent = world.mailer.sent();
+    assert_eq!(sent.len(), 2);
+    assert_eq!(sent[0], sent[1]);
+}
+
+#[tokio::test]
+async fn a_customers_address_that_is_refused_ends_as_a_letter_that_names_the_customer() {
+    let world = world();
+    world.customer("acme", json!({})).await;
+    world
+        .mailer
+        .fail_for("acme@example.com", FaultKind::Rejected);
+    let envelope = world.envelope(&placed(), None);
+    assert!(matches!(
+        world.deliver(&envelope, 1).await,
+        Outcome::Parked(_)
+    ));
+    let letter = world.letter();
+    assert_eq!(letter.reason, consumer::ParkReason::Rejected);
+    assert!(letter.error.contains("customer/acme") && !letter.error.contains("acme@example.com"));
+    world.mailer.mend();
+    assert_eq!(world.deliver(&envelope, 1).await, Outcome::Duplicate);
+    assert_eq!(world.mails().len(), 1);
 }
 
 #[tokio::test]

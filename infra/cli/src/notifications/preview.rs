@@ -15,7 +15,9 @@ use events::{
             Burned, Minted, RateCardApproved, RateCardCreated, Redeemed, Staked, SyncDiverged,
             Transferred, Unstaked,
         },
+        credit,
         loan::{DrawApproved, PaidOff, PaymentReceived, PaymentScheduleGenerated},
+        order,
         wallet::{EscrowPartialSettled, EscrowSettled},
     },
 };
@@ -192,6 +194,50 @@ fn previews(writer: &Writer) -> Result<Vec<Preview>, CliError> {
         LoanDrawApproved
     );
     shown!(all, writer, "loan/paid-off-v1", PaidOff, LoanPaidOff);
+    shown!(
+        all,
+        writer,
+        "order/created-v1",
+        order::Created,
+        OrderReceived
+    );
+    shown!(
+        all,
+        writer,
+        "order/confirmed-v1",
+        order::Confirmed,
+        OrderConfirmed
+    );
+    shown!(
+        all,
+        writer,
+        "order/rejected-v1",
+        order::Rejected,
+        OrderRejected
+    );
+    shown!(
+        all,
+        writer,
+        "order/cancelled-v1",
+        order::Cancelled,
+        OrderCancelled
+    );
+    shown!(
+        all,
+        writer,
+        "order/shipped-v1",
+        order::Shipped,
+        OrderShipped
+    );
+    shown!(all, writer, "order/stuck-v1", order::Stuck, OrderStuck);
+    // The samples are of other changes, but the mail is written alike.
+    shown!(
+        all,
+        writer,
+        "credit/changed-v1",
+        credit::Changed,
+        CreditBlocked
+    );
     Ok(all)
 }
 

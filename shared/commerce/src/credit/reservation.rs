@@ -74,6 +74,18 @@ impl Reservation {
         self.status
     }
 
+    /// What the order comes to.
+    #[must_use]
+    pub fn amount(&self) -> Money {
+        self.amount
+    }
+
+    /// The currency of its amounts.
+    #[must_use]
+    pub fn currency(&self) -> Currency {
+        self.currency
+    }
+
     /// What is reserved or owed for the order, and in which part of its account.
     #[must_use]
     pub fn open(&self) -> Option<(Part, Money)> {

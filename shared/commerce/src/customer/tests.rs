@@ -13,6 +13,7 @@ fn profile(name: &str) -> Profile {
         country: CountryCode::new("RO").expect("a country"),
         vat_id: None,
         vat_treatment: VatTreatment::Domestic,
+        notification_preferences: None,
     }
 }
 
@@ -28,7 +29,10 @@ fn customer(name: &str, updated: u64) -> Customer {
 
 #[test]
 fn a_customer_is_what_its_events_come_to() {
-    let (first, second) = (customer("Acme", 1), customer("Acme Trading", 4));
+    let (first, mut second) = (customer("Acme", 1), customer("Acme Trading", 4));
+    second.profile.notification_preferences = Some(NotificationPreferences {
+        email_enabled: false,
+    });
     let mut log = Log::default();
     let registered = Draft::of(&event!(Registered, first, number(1))).expect("a draft");
     log.append([registered], at(1));

@@ -8,14 +8,17 @@ use events::{
         price::Currency,
     },
 };
-use outbox::{Entity, Error, Transaction};
+use outbox::{Cursor, Entity, Error, Query, Transaction};
 use serde::{Deserialize, Serialize};
 
-use super::{Commerce, system};
+use super::{Commerce, customers::Listed, system};
 use crate::{
     CreditAccount, Done,
     credit::{self, Asked, CreditStep, Part, Refusal, Reservation},
 };
+
+/// The partition of the list of credit accounts.
+pub(super) const LIST: &str = "credit_accounts";
 
 /// Why an operation on credit wrote nothing.
 pub type Stopped = domain::Stopped<Refusal>;
@@ -59,6 +62,23 @@ impl Commerce<'_> {
         self.load(customer_id.as_str()).await
     }
 
+    /// The query for all credit accounts, by the customer's id. [`Self::credit_accounts`] reads it.
+    #[must_use]
+    pub fn all_credit_accounts(&self, limit: u32) -> Query {
+        Query::partition(self.table, LIST, limit)
+    }
+
+    /// A page of [`Self::all_credit_accounts`], at most 100, and where the next page begins.
+    ///
+    /// # Errors
+    /// [`Error`] when they cannot be read.
+    pub async fn credit_accounts(
+        &self,
+        query: &Query,
+    ) -> Result<(Vec<Done<CreditAccount>>, Option<Cursor>), Error> {
+        self.listed(query).await
+    }
+
     /// The credit for an order; the entity is empty if nothing is known of it.
     ///
     /// # Errors
@@ -70,7 +90,7 @@ impl Commerce<'_> {
         self.load(&order_id.to_string()).await
     }
 
-    /// Sets the limit of a business, which opens its account. A limit that is set already changes nothing.
+    /// Sets the limit of a business. The first one opens its account and lists it. A limit that is set already changes nothing.
     ///
     /// # Errors
     /// [`Refusal::UnknownCustomer`], [`Refusal::NoBusiness`], [`Refusal::OtherCurrency`]; [`Stopped::Failed`].
@@ -91,6 +111,10 @@ impl Commerce<'_> {
             }
             Some(_) => {
                 transaction.check(customer.key().clone(), customer.unchanged());
+                if account.state().is_none() {
+                    let id = customer_id.to_string();
+                    transaction.insert(self.table.key(LIST, id.as_str()), &Listed { id })?;
+                }
                 let step = CreditStep::Limit { currency, limit };
                 step_account(transaction, &account, customer_id, step, by)
             }

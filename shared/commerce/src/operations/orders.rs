@@ -3,19 +3,19 @@
 use std::time::Duration;
 
 use events::{
-    CustomerId, Day, Money, OrderId, Text, Timestamp,
+    CustomerId, Money, OrderId, Text,
     contracts::{
         credit::{CreditStatus, ReservationChanged as CreditChanged},
         customer::CustomerType,
-        order::{Goods, Rejection},
+        order::{Goods, OrderStatus, Rejection},
         payment::{self, ReferenceType, StatusChanged as PaymentChanged},
         price::Currency,
         stock::{ReservationChanged as StockChanged, ReservationStatus},
     },
 };
-use outbox::{Condition, Entity, Error, Transaction};
+use outbox::{Condition, Cursor, Entity, Error, Query, Transaction};
 
-use super::{CalculatedOrder, Commerce, LineAsked, OrderAsked, reservations::short, system};
+use super::{Commerce, customers::Listed, reservations::short, system};
 use crate::{
     CreditAccount, Customer, Done, Order,
     customer::Profile,
@@ -41,7 +41,7 @@ pub struct PlaceOrder {
     /// The currency.
     pub currency: Currency,
     /// The lines, 1 to [`crate::calculation::MOST_LINES`].
-    pub lines: Vec<LineAsked>,
+    pub lines: Vec<Goods>,
     /// What the caller expects it to come to; `None`: whatever it does.
     pub expected_total: Option<Money>,
     /// Who places it.
@@ -57,10 +57,37 @@ impl Commerce<'_> {
         self.load(&order_id.to_string()).await
     }
 
-    /// Places an order. Stock and account are looked at, so that what cannot succeed is refused at once; nothing is reserved yet.
+    /// The query for the orders of a customer, newest first. [`Self::orders`] reads it.
+    #[must_use]
+    pub fn orders_of(&self, customer_id: &CustomerId, limit: u32) -> Query {
+        Query {
+            descending: true,
+            ..Query::partition(self.table, list_of(customer_id), limit)
+        }
+    }
+
+    /// A page of [`Self::orders_of`], at most 100, and where the next page begins. With a status, orders in another one are left
+    /// out after they were read, so a page can have fewer orders than its limit, or none, and there can be a next page
+    /// nevertheless.
     ///
     /// # Errors
-    /// [`Refusal::IdTaken`], [`Refusal::UnknownCustomer`], [`Refusal::SameSku`], [`Refusal::Calculation`], [`Refusal::TotalChanged`],
+    /// [`Error`] when they cannot be read.
+    pub async fn orders(
+        &self,
+        query: &Query,
+        status: Option<OrderStatus>,
+    ) -> Result<(Vec<Done<Order>>, Option<Cursor>), Error> {
+        let (mut orders, next) = self.listed::<Order>(query).await?;
+        orders.retain(|order| status.is_none_or(|status| order.state.status() == status));
+        Ok((orders, next))
+    }
+
+    /// Places an order and lists it among its customer's. Stock and account are looked at, so that what cannot succeed is refused
+    /// at once; nothing is reserved yet.
+    ///
+    /// # Errors
+    /// [`Refusal::IdTaken`], [`Refusal::UnknownCustomer`], [`Refusal::SameSku`], [`Refusal::Calculation`], [`Refusal::NotForSale`],
+    /// [`Refusal::TotalChanged`],
     /// [`Refusal::InsufficientStock`], [`Refusal::NoCreditAccount`]; [`Stopped::Failed`].
     pub async fn place_order(
         &self,
@@ -95,16 +122,12 @@ impl Commerce<'_> {
             .into());
         }
         let now = transaction.now();
-        let goods: Vec<Goods> = place
-            .lines
-            .iter()
-            .map(|line| Goods {
-                sku: line.sku.clone(),
-                quantity: line.quantity,
-            })
-            .collect();
-        let calculated = self.calculate_for(profile, currency, place.lines, now);
-        let calculated = calculated.await?;
+        let quoted = self.quote(profile, currency, &place.lines, now).await?;
+        let lines = quoted.not_for_sale();
+        if !lines.is_empty() {
+            return Err(Refusal::NotForSale { lines }.into());
+        }
+        let calculated = quoted.calculated;
         let total = calculated.totals.total;
         if let Some(expected) = place.expected_total
             && expected != total
@@ -116,13 +139,12 @@ impl Commerce<'_> {
             }
             .into());
         }
-        let stocks = self.stocks(&goods).await?;
-        let shortages: Vec<_> = short(&goods, &stocks).collect();
+        let shortages: Vec<_> = short(&place.lines, &quoted.stocks).collect();
         if !shortages.is_empty() {
             return Err(Refusal::InsufficientStock { shortages }.into());
         }
-        let lines = calculated.lines.into_iter();
-        let items = lines.map(|line| line.item(transaction.uuid().into()));
+        let lines = calculated.lines.into_iter().zip(quoted.goods);
+        let items = lines.map(|(line, known)| line.item(transaction.uuid().into(), known.name));
         let items = items.collect();
         let placed = Placed {
             order_id: place.order_id,
@@ -142,31 +164,11 @@ impl Commerce<'_> {
             named: false,
         };
         transaction.insert(due.key(self.table), &due)?;
+        let id = placed.order_id.to_string();
+        let listed = self.table.key(list_of(customer_id), format!("{now}#{id}"));
+        transaction.insert(listed, &Listed { id })?;
         let change = order::place(placed, entity.next_version()?, now);
         Ok(change.save(transaction, &entity)?)
-    }
-
-    /// Calculates what lines come to for a customer, by the tax rates of this time's day.
-    pub(super) async fn calculate_for(
-        &self,
-        profile: &Profile,
-        currency: Currency,
-        lines: Vec<LineAsked>,
-        now: Timestamp,
-    ) -> Result<CalculatedOrder, Stopped> {
-        let asked = OrderAsked {
-            currency,
-            tier: profile.tier.clone(),
-            country: profile.country.clone(),
-            vat_treatment: profile.vat_treatment,
-            day: Day::of(now),
-            lines,
-        };
-        let calculated = self.calculate_order(&asked).await;
-        calculated.map_err(|stopped| match stopped {
-            domain::Stopped::Refused(refusal) => Refusal::Calculation(refusal).into(),
-            domain::Stopped::Failed(error) => Stopped::Failed(error),
-        })
     }
 
     /// Does a step of an order.
@@ -345,6 +347,11 @@ impl Commerce<'_> {
         };
         step_of(transaction, &entity, order_id, step).map(drop)
     }
+}
+
+/// The partition of the list of a customer's orders.
+pub(super) fn list_of(customer_id: &CustomerId) -> String {
+    format!("customer_orders#{customer_id}")
 }
 
 /// What is known of a customer, who must exist.

@@ -159,7 +159,7 @@ fn step(
         step,
     };
     let (version, now) = (stock.next_version()?, transaction.now());
-    let change = stock::change(stock.state(), sku, step, system()?, version, now)?;
+    let change = stock::change(stock.state(), sku, (step, None), system()?, version, now)?;
     change.save(transaction, stock)?;
     Ok(())
 }

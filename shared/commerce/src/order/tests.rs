@@ -27,6 +27,8 @@ fn placed(customer_type: CustomerType) -> OrderChange {
         tax_category: Some(TaxCategory::Standard),
         tax_rate: "19".parse().ok(),
         tax_amount: "285".parse().ok(),
+        name: None,
+        available: None,
     };
     let placed = Placed {
         order_id: "a1b2c3d4-e5f6-7890-abcd-ef1234567890"

@@ -29,7 +29,14 @@ fn step(
     version: u64,
     step: StockStep,
 ) -> Result<Change<Stock, Changed>, Refusal> {
-    change(before, &sku(), step, by(), number(version), at(version))
+    change(
+        before,
+        &sku(),
+        (step, None),
+        by(),
+        number(version),
+        at(version),
+    )
 }
 
 fn stock(quantity: u32) -> Stock {

@@ -9,7 +9,10 @@ use super::{
     order::{Item, Totals},
     price::Currency,
 };
-use crate::{CartId, CustomerId, OrderId, Retention, Sequence, Text, Timestamp};
+use crate::{
+    CartId, CustomerId, ItemId, OrderId, Retention, Sequence, Sku, Text, TierName, Timestamp,
+    UnitPrice,
+};
 
 contracts! {
     kept Retention::Forever;
@@ -60,6 +63,10 @@ pub enum Action {
     QuantityUpdated,
     /// Prices changed.
     PriceUpdated,
+    /// Goods can be sold again, or no longer.
+    AvailabilityChanged,
+    /// The name of a product changed, or the customer's tier, though that makes no other price.
+    ItemDetailsUpdated,
     /// All lines were removed, or became an order.
     CartCleared,
 }
@@ -81,6 +88,20 @@ pub struct Created {
     pub version: Sequence,
 }
 
+/// A unit of a line costs something else.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct PriceChange {
+    /// The line.
+    pub item_id: ItemId,
+    /// The product's stock-keeping number.
+    pub sku: Sku,
+    /// What a unit cost before, without tax.
+    pub previous_price: UnitPrice,
+    /// What a unit costs from now on, without tax.
+    pub new_price: UnitPrice,
+}
+
 /// A cart changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Updated {
@@ -90,7 +111,8 @@ pub struct Updated {
     pub action: Action,
     /// When it changed.
     pub updated_at: Timestamp,
-    /// Who changed it: the user for whom the caller acted, else the owner of its key. Every event of Millrace has it.
+    /// Who changed it: the user for whom the caller acted, else the owner of its key; `system` if it follows a change of a price, a
+    /// product, a stock, a tier or the customer. Every event of Millrace has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_id: Option<Text<256>>,
     /// The customer. Every event of Millrace has it.
@@ -102,9 +124,15 @@ pub struct Updated {
     /// The line that changed, as it is from now on, or was if it was removed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changed_item: Option<Item>,
+    /// The lines whose unit price changed. Any change of a cart calculates all lines anew.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub price_changes: Vec<PriceChange>,
     /// What the lines come to; absent if there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub totals: Option<Totals>,
+    /// The customer's tier by which the prices were calculated; absent if there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tier: Option<TierName>,
     /// The order that it became.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order_id: Option<OrderId>,

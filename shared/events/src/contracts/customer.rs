@@ -81,6 +81,22 @@ pub enum VatTreatment {
     Export,
 }
 
+/// The channels that a customer wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct NotificationPreferences {
+    /// E-mail; on by default.
+    pub email_enabled: bool,
+}
+
+impl Default for NotificationPreferences {
+    fn default() -> Self {
+        Self {
+            email_enabled: true,
+        }
+    }
+}
+
 macro_rules! customer_event {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -106,6 +122,9 @@ macro_rules! customer_event {
             pub vat_id: Option<Text<20>>,
             /// How its orders are taxed.
             pub vat_treatment: VatTreatment,
+            /// The channels that it wants; absent: e-mail.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub notification_preferences: Option<NotificationPreferences>,
             /// When it changed.
             pub changed_at: Timestamp,
             /// Who changed it: the user for whom the caller acted, else the owner of its key.

@@ -124,6 +124,7 @@ pub mod operation;
 pub mod order;
 pub mod payment;
 pub mod price;
+pub mod product;
 pub mod settlement;
 pub mod stock;
 pub mod supplier;
@@ -134,7 +135,7 @@ pub mod webhook;
 
 domains!(
     alert, cart, cloud, consumer, credit, customer, erp, loan, member, operation, order, payment,
-    price, settlement, stock, supplier, system, treasury, wallet, webhook
+    price, product, settlement, stock, supplier, system, treasury, wallet, webhook
 );
 
 /// What is done with the type of every contract.

@@ -137,6 +137,9 @@ pub struct Item {
     pub product_id: ProductId,
     /// The product's stock-keeping number. No two lines of an order have the same.
     pub sku: Sku,
+    /// What the product is called, with what distinguishes the variant. Every event of Millrace has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<Text<402>>,
     /// How many.
     pub quantity: u32,
     /// What one unit costs, without tax.
@@ -152,6 +155,9 @@ pub struct Item {
     /// Its share of the tax. Every event of Millrace has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tax_amount: Option<Money>,
+    /// Whether the goods can be sold to the customer, in any quantity. Only the lines of carts have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub available: Option<bool>,
 }
 
 /// A quantity of a sku.

@@ -1,7 +1,11 @@
 //! Alerts for admins.
 
 use askama::Template as _;
-use events::contracts::{alert::TreasuryBackingLow, cloud::SyncDiverged};
+use events::contracts::{
+    alert::TreasuryBackingLow,
+    cloud::SyncDiverged,
+    order::{Awaits, Stuck},
+};
 
 use super::{Bodies, Head, Page, Rendered, one_line, to_the_minute};
 
@@ -15,6 +19,12 @@ pub(super) const SYNC_DIVERGED: Head = Head {
     subject: "$CLOUD Balance Sync Diverged",
     link: "/admin/cloud/reconciliation",
     link_text: "Open the reconciliation",
+};
+
+pub(super) const ORDER_STUCK: Head = Head {
+    subject: "Order Stuck",
+    link: "/admin/orders",
+    link_text: "Open the orders",
 };
 
 pub(super) fn backing_low(page: &Page<'_>, data: &TreasuryBackingLow) -> Rendered {
@@ -47,6 +57,31 @@ pub(super) fn sync_diverged(page: &Page<'_>, diverged: &SyncDiverged) -> Rendere
         "sync_diverged.html",
         "sync_diverged.txt",
         Diverged<'a>,
+        page,
+        data
+    )
+}
+
+struct StuckOrder<'a> {
+    order: &'a Stuck,
+    /// What has not answered.
+    awaits: &'static str,
+    since: String,
+}
+
+pub(super) fn order_stuck(page: &Page<'_>, order: &Stuck) -> Rendered {
+    let data = &StuckOrder {
+        order,
+        awaits: match order.awaits {
+            Awaits::Credit => "credit",
+            Awaits::Stock => "stock",
+        },
+        since: to_the_minute(order.created_at),
+    };
+    bodies!(
+        "order_stuck.html",
+        "order_stuck.txt",
+        StuckOrder<'a>,
         page,
         data
     )

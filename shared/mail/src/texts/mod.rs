@@ -8,7 +8,9 @@ use events::{
             Burned, Minted, RateCardApproved, RateCardCreated, Redeemed, Staked, SyncDiverged,
             Transferred, Unstaked,
         },
+        credit,
         loan::{DrawApproved, PaidOff, PaymentReceived, PaymentScheduleGenerated},
+        order,
     },
 };
 use outbox::env::{SettingError, wrong};
@@ -43,6 +45,7 @@ mod admins;
 mod earnings;
 mod loans;
 mod movements;
+mod orders;
 mod rate_cards;
 mod stakes;
 
@@ -85,6 +88,20 @@ pub enum Notice<'a> {
     LoanDrawApproved(&'a DrawApproved),
     /// The recipient's loan was paid off.
     LoanPaidOff(&'a PaidOff),
+    /// The recipient placed an order.
+    OrderReceived(&'a order::Created),
+    /// The recipient's order was confirmed.
+    OrderConfirmed(&'a order::Confirmed),
+    /// The recipient's order was rejected.
+    OrderRejected(&'a order::Rejected),
+    /// The recipient's order was cancelled.
+    OrderCancelled(&'a order::Cancelled),
+    /// The goods of the recipient's order were shipped.
+    OrderShipped(&'a order::Shipped),
+    /// The recipient's credit account was blocked.
+    CreditBlocked(&'a credit::Changed),
+    /// Credit or stock does not answer an order.
+    OrderStuck(&'a order::Stuck),
 }
 
 /// The text of a mail.
@@ -162,6 +179,13 @@ impl Notice<'_> {
             Self::LoanPaymentReceived(_) => "loan_payment_received",
             Self::LoanDrawApproved(_) => "loan_draw_approved",
             Self::LoanPaidOff(_) => "loan_paid_off",
+            Self::OrderReceived(_) => "order_received",
+            Self::OrderConfirmed(_) => "order_confirmed",
+            Self::OrderRejected(_) => "order_rejected",
+            Self::OrderCancelled(_) => "order_cancelled",
+            Self::OrderShipped(_) => "order_shipped",
+            Self::CreditBlocked(_) => "credit_blocked",
+            Self::OrderStuck(_) => "order_stuck",
         }
     }
 
@@ -186,6 +210,13 @@ impl Notice<'_> {
             Self::LoanPaymentReceived(_) => loans::PAYMENT_RECEIVED,
             Self::LoanDrawApproved(_) => loans::DRAW_APPROVED,
             Self::LoanPaidOff(_) => loans::PAID_OFF,
+            Self::OrderReceived(_) => orders::RECEIVED,
+            Self::OrderConfirmed(_) => orders::CONFIRMED,
+            Self::OrderRejected(_) => orders::REJECTED,
+            Self::OrderCancelled(_) => orders::CANCELLED,
+            Self::OrderShipped(_) => orders::SHIPPED,
+            Self::CreditBlocked(_) => orders::CREDIT_BLOCKED,
+            Self::OrderStuck(_) => admins::ORDER_STUCK,
         })
     }
 
@@ -207,7 +238,14 @@ impl Notice<'_> {
             Self::LoanDrawApproved(draw) => loans::draw_approved_note(draw),
             Self::LoanPaidOff(end) => loans::paid_off_note(end),
             // Alerts for admins are not news about the admin's own account.
-            Self::BackingLow(_) | Self::SyncDiverged(_) => return None,
+            Self::BackingLow(_) | Self::SyncDiverged(_) | Self::OrderStuck(_) => return None,
+            // Customers have no in-app notices.
+            Self::OrderReceived(_)
+            | Self::OrderConfirmed(_)
+            | Self::OrderRejected(_)
+            | Self::OrderCancelled(_)
+            | Self::OrderShipped(_)
+            | Self::CreditBlocked(_) => return None,
         })
     }
 
@@ -294,6 +332,13 @@ impl Writer {
             Notice::LoanPaymentReceived(payment) => loans::payment_received(page, payment),
             Notice::LoanDrawApproved(draw) => loans::draw_approved(page, draw),
             Notice::LoanPaidOff(end) => loans::paid_off(page, end),
+            Notice::OrderReceived(order) => orders::received(page, order),
+            Notice::OrderConfirmed(order) => orders::confirmed(page, order),
+            Notice::OrderRejected(order) => orders::rejected(page, order),
+            Notice::OrderCancelled(order) => orders::cancelled(page, order),
+            Notice::OrderShipped(order) => orders::shipped(page, order),
+            Notice::CreditBlocked(change) => orders::credit_blocked(page, change),
+            Notice::OrderStuck(stuck) => admins::order_stuck(page, stuck),
         }?;
         Ok(Some(Content {
             subject: head.subject,
@@ -332,8 +377,8 @@ fn to_the_minute(moment: Timestamp) -> String {
     format!("{} {time} UTC", moment.date())
 }
 
-/// Makes text that a member wrote safe to show as a name: one line, single spaces, and no marks that change the writing
-/// direction of the text after it.
+/// Makes text that somebody else wrote safe to show as a name: one line, single spaces, and no marks that change the
+/// writing direction of the text after it.
 fn one_line(text: &str) -> String {
     let plain: String = text
         .chars()

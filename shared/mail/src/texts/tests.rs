@@ -631,3 +631,250 @@ fn a_loan_that_is_paid_off_says_what_came_back_in_all_and_that_nothing_is_open()
     );
     assert_tells_of_loan(&note, "Loan Paid Off", Icon::Success);
 }
+
+/// The payload fields that the events of the order below share.
+fn ordered(more: Value) -> Value {
+    let mut payload = json!({
+        "order_id": "a1b2c3d4-e5f6-7890-abcd-ef1234567890", "order_number": "ORD-00012345",
+        "customer_id": "CUST-00123", "customer_type": "b2b", "amount": 1785, "currency": "EUR",
+        "items": [{"sku": "PRD-001", "quantity": 10}, {"sku": "PRD-002", "quantity": 1}], "version": 3,
+    });
+    if let (Some(fields), Value::Object(more)) = (payload.as_object_mut(), more) {
+        fields.extend(more);
+    }
+    payload
+}
+
+/// Asserts that a notice is sent by mail alone, under this subject, and leads to this page. Returns the mail.
+fn assert_only_mailed<C: Contract>(
+    event: &C,
+    notice: &Notice<'_>,
+    subject: &str,
+    page: &str,
+) -> Content {
+    assert_eq!(notice.note(&envelope(event)), None);
+    let content = mail(notice, "Acme SRL");
+    assert_eq!(content.subject, subject);
+    let link = format!("https://app.example.com{page}");
+    assert!(content.text.contains(&link), "{}", content.text);
+    let link = format!("href=\"{link}\"");
+    assert!(content.html.contains(&link), "{}", content.html);
+    content
+}
+
+#[test]
+fn an_order_that_was_received_says_its_number_each_line_and_what_it_comes_to() {
+    let mut payload = ordered(json!({
+        "created_at": "2026-02-13T12:00:00.000Z", "status": "pending", "payment_status": "pending",
+        "fulfillment_status": "unfulfilled",
+        "items": [
+            {
+                "item_id": "f1e2d3c4-b5a6-9876-fedc-987654321098", "product_id": "PRD-001", "sku": "PRD-001",
+                "quantity": 10, "unit_price": 150, "line_total": 1500,
+            },
+            {
+                "item_id": "f1e2d3c4-b5a6-9876-fedc-987654321099", "product_id": "PRD-002", "sku": "PRD-002",
+                "quantity": 1, "unit_price": 0.5, "line_total": 0.5,
+            },
+        ],
+        "totals": {"subtotal": 1500.5, "tax_amount": 285.1, "total": 1785.6, "currency": "EUR"},
+    }));
+    payload["items"][1]["name"] = format!("Bolt {HOSTILE}").into();
+    let placed: order::Created = read(payload);
+    let notice = Notice::OrderReceived(&placed);
+    let content = assert_only_mailed(&placed, &notice, "Order Received", "/orders");
+    assert_says(
+        &content,
+        &[
+            "We received your order ORD-00012345. You get another mail once it is confirmed or rejected.",
+            "10 × PRD-001: 1500.00 EUR",
+            "Without tax: 1500.50 EUR",
+            "Tax: 285.10 EUR",
+            "Total: 1785.60 EUR",
+        ],
+    );
+    let named = "- 1 × Bolt <script>alert(1)</script> Bcc: all@example.com \"x\" & 'y' evil (PRD-002): 0.50 EUR\n";
+    assert!(content.text.contains(named), "{}", content.text);
+    assert!(!content.html.contains("<script"), "{}", content.html);
+}
+
+#[test]
+fn a_confirmed_order_says_that_its_goods_are_reserved() {
+    let confirmed: order::Confirmed = read(ordered(json!({
+        "confirmed_at": "2026-02-13T12:00:01.000Z",
+    })));
+    let notice = Notice::OrderConfirmed(&confirmed);
+    let content = assert_only_mailed(&confirmed, &notice, "Order Confirmed", "/orders");
+    assert_says(
+        &content,
+        &[
+            "Your order ORD-00012345 is confirmed. Its goods are reserved for you, and you get another mail when they are \
+             shipped.",
+        ],
+    );
+}
+
+#[test]
+fn a_rejected_order_says_why_in_plain_words_and_what_there_is_too_little_of() {
+    let rejected = |reason: &str, shortages: Value| -> order::Rejected {
+        read(ordered(json!({
+            "reason": reason, "shortages": shortages, "rejected_at": "2026-02-13T12:00:01.000Z",
+        })))
+    };
+    for (reason, words) in [
+        (
+            "insufficient_credit",
+            "Reason: the order is more than what is left of your credit",
+        ),
+        ("account_blocked", "Reason: your credit account is blocked"),
+        ("no_account", "Reason: you have no credit account in EUR"),
+        (
+            "out_of_stock",
+            "Reason: there are not enough of the goods in stock",
+        ),
+    ] {
+        let rejected = rejected(reason, json!([]));
+        let notice = Notice::OrderRejected(&rejected);
+        let content = assert_only_mailed(&rejected, &notice, "Order Rejected", "/orders");
+        assert_says(
+            &content,
+            &[
+                "Your order ORD-00012345 over 1785.00 EUR is rejected. Nothing of it will be shipped.",
+                words,
+            ],
+        );
+        assert!(!content.text.contains("available") && !content.html.contains("<ul>"));
+    }
+    let short = rejected(
+        "out_of_stock",
+        json!([
+            {"sku": "PRD-001", "wanted": 10, "available": 3}, {"sku": "PRD-002", "wanted": 1, "available": 0},
+        ]),
+    );
+    let content = mail(&Notice::OrderRejected(&short), "Acme SRL");
+    assert_says(
+        &content,
+        &[
+            "PRD-001: 10 ordered, 3 available",
+            "PRD-002: 1 ordered, 0 available",
+        ],
+    );
+}
+
+#[test]
+fn a_cancelled_order_says_why_where_that_is_known_and_not_by_whom() {
+    let cancelled = |more: Value| -> order::Cancelled {
+        let mut payload = ordered(json!({
+            "previous_status": "confirmed", "cancelled_at": "2026-02-13T12:00:02.000Z", "cancelled_by": "the-clerk",
+        }));
+        if let (Some(fields), Value::Object(more)) = (payload.as_object_mut(), more) {
+            fields.extend(more);
+        }
+        read(payload)
+    };
+    let known = cancelled(json!({ "reason": format!("ordered twice {HOSTILE}") }));
+    let notice = Notice::OrderCancelled(&known);
+    let content = assert_only_mailed(&known, &notice, "Order Cancelled", "/orders");
+    assert_says(
+        &content,
+        &["Your order ORD-00012345 over 1785.00 EUR is cancelled. Nothing of it will be shipped."],
+    );
+    let why = "\nReason: ordered twice <script>alert(1)</script> Bcc: all@example.com";
+    assert!(content.text.contains(why), "{}", content.text);
+    assert!(!content.html.contains("<script"), "{}", content.html);
+    assert!(!content.text.contains("clerk") && !content.html.contains("clerk"));
+
+    let unknown = cancelled(json!({}));
+    let content = mail(&Notice::OrderCancelled(&unknown), "Acme SRL");
+    assert!(!content.text.contains("Reason") && !content.html.contains("Reason"));
+}
+
+#[test]
+fn a_shipped_order_says_what_is_on_its_way_and_how_to_follow_it() {
+    let shipped = |more: Value| -> order::Shipped {
+        let mut payload = ordered(json!({
+            "shipped_at": "2026-02-13T12:00:02.000Z", "shipped_by": "the-clerk",
+        }));
+        if let (Some(fields), Value::Object(more)) = (payload.as_object_mut(), more) {
+            fields.extend(more);
+        }
+        read(payload)
+    };
+    let known = shipped(json!({ "carrier": "Same\nday", "tracking": "1SDY123456" }));
+    let notice = Notice::OrderShipped(&known);
+    let content = assert_only_mailed(&known, &notice, "Order Shipped", "/orders");
+    let goods = ["10 × PRD-001", "1 × PRD-002"];
+    assert_says(
+        &content,
+        &[
+            "The goods of your order ORD-00012345 are on their way.",
+            "Carrier: Same day",
+            "Tracking number: 1SDY123456",
+            goods[0],
+            goods[1],
+        ],
+    );
+    assert!(!content.text.contains("clerk") && !content.html.contains("clerk"));
+    let unknown = shipped(json!({}));
+    let content = mail(&Notice::OrderShipped(&unknown), "Acme SRL");
+    assert_says(&content, &goods);
+    for word in ["Carrier", "Tracking"] {
+        assert!(!content.text.contains(word) && !content.html.contains(word));
+    }
+}
+
+#[test]
+fn blocked_credit_says_what_that_means_why_and_what_is_owed() {
+    let blocked = |reason: Option<String>| -> credit::Changed {
+        let mut payload = json!({
+            "customer_id": "CUST-00123", "change_type": "blocked", "changed_at": "2026-02-13T12:00:00.000Z",
+            "changed_by": "the-clerk", "currency": "RON", "credit_limit": 5000, "reserved": 0, "balance": 1000,
+            "available_credit": 4000, "blocked": true, "version": 5,
+        });
+        if let Some(reason) = reason {
+            payload["reason"] = reason.into();
+        }
+        read(payload)
+    };
+    let known = blocked(Some(format!("nothing was paid {HOSTILE}")));
+    let notice = Notice::CreditBlocked(&known);
+    let content = assert_only_mailed(&known, &notice, "Credit Account Blocked", "/credit");
+    assert_says(
+        &content,
+        &[
+            "Your credit account is blocked. Until it is unblocked, new orders are rejected. Orders that are confirmed are \
+             not affected.",
+            "Owed now: 1000.00 RON",
+        ],
+    );
+    let why = "\n- Reason: nothing was paid <script>alert(1)</script> Bcc: all@example.com";
+    assert!(content.text.contains(why), "{}", content.text);
+    assert!(!content.html.contains("<script"), "{}", content.html);
+    assert!(!content.text.contains("clerk") && !content.html.contains("clerk"));
+    let unknown = blocked(None);
+    let content = mail(&Notice::CreditBlocked(&unknown), "Acme SRL");
+    assert!(!content.text.contains("Reason") && !content.html.contains("Reason"));
+}
+
+#[test]
+fn an_order_that_is_stuck_says_since_when_and_what_it_waits_for() {
+    for awaits in ["credit", "stock"] {
+        let stuck: order::Stuck = read(ordered(json!({
+            "awaits": awaits, "created_at": "2026-02-13T12:00:00.000Z", "stuck_at": "2026-02-13T12:15:30.000Z",
+        })));
+        let notice = Notice::OrderStuck(&stuck);
+        let content = assert_only_mailed(&stuck, &notice, "Order Stuck", "/admin/orders");
+        let since = format!(
+            "Order ORD-00012345 has been pending since 2026-02-13 12:00 UTC: {awaits} has not answered."
+        );
+        assert_says(
+            &content,
+            &[
+                since.as_str(),
+                "Order: a1b2c3d4-e5f6-7890-abcd-ef1234567890",
+                "Customer: CUST-00123",
+                "You get this because you are an admin. It is sent once per order.",
+            ],
+        );
+    }
+}

@@ -24,7 +24,7 @@ use crate::fixtures::{domain, events_table, outbox, request};
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// The domains whose events prove movements of money or goods and what an order is calculated from, or are all that a read model
 /// of members can be built from.
-const FOREVER: [&str; 13] = [
+const FOREVER: [&str; 14] = [
     "cart",
     "cloud",
     "credit",
@@ -34,6 +34,7 @@ const FOREVER: [&str; 13] = [
     "order",
     "payment",
     "price",
+    "product",
     "settlement",
     "stock",
     "treasury",

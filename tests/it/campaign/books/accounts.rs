@@ -76,7 +76,8 @@ impl Books {
                 | Request::Approve { .. }
                 | Request::Wallet(_)
                 | Request::Settlement(_)
-                | Request::Loan(_) => {}
+                | Request::Loan(_)
+                | Request::Shop(_) => {}
             }
         }
         books

@@ -28,10 +28,11 @@ pub(super) fn answers(
     let mut known = BTreeSet::new();
     for one in results {
         let Some(answer) = &one.answer else { continue };
-        // These responses name no event. The states of members, and each step of a settlement, are compared below.
+        // These responses name no event. The states of members, each step of a settlement, and the shop's books are compared
+        // below.
         if matches!(
             one.order.request,
-            Request::Rename { .. } | Request::Settlement(_) | Request::Loan(_)
+            Request::Rename { .. } | Request::Settlement(_) | Request::Loan(_) | Request::Shop(_)
         ) {
             continue;
         }
@@ -113,7 +114,9 @@ pub(super) fn says(members: &[String], payload: &Value, request: &Request) -> bo
         }
         Request::Propose { by } => payload["proposed_by"] == *members[*by],
         Request::Wallet(request) => request.is_said_by(members, payload),
-        Request::Rename { .. } | Request::Settlement(_) | Request::Loan(_) => false,
+        Request::Rename { .. } | Request::Settlement(_) | Request::Loan(_) | Request::Shop(_) => {
+            false
+        }
     }
 }
 

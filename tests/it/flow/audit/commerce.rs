@@ -14,7 +14,7 @@ use commerce::{
 use events::{
     CountryCode, ProductId, Sku, Text, TierName,
     contracts::{
-        customer::CustomerType,
+        customer::{CustomerType, NotificationPreferences},
         order::Goods,
         price::{Currency, TaxCategory, VolumePrice},
     },
@@ -70,17 +70,17 @@ async fn order(outbox: &Outbox) {
         let profile = Profile {
             tier: TierName::new("gold").ok(),
             vat_id: Text::new("RO12345678").ok(),
+            notification_preferences: Some(NotificationPreferences::default()),
             ..testing::profile(CustomerType::B2b)
         };
-        let done = commerce
+        commerce
             .set_customer(
                 transaction,
                 &testing::customer_id(),
                 profile,
                 testing::desk(),
             )
-            .await;
-        done.map_err(domain::Stopped::<()>::Failed)
+            .await
     })
     .await;
     let cart_id = "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a77"
@@ -97,7 +97,6 @@ async fn order(outbox: &Outbox) {
         let step = CartStep::Add {
             sku: skus[0].clone(),
             quantity: 2,
-            tax_category: TaxCategory::Standard,
         };
         commerce
             .step_cart(transaction, cart_id, step, testing::desk())
@@ -106,8 +105,9 @@ async fn order(outbox: &Outbox) {
     .await;
     testing::place(outbox, &skus, 2, 1_002).await;
     testing::commit(outbox, 1_003, async |commerce, transaction| {
-        let amount = "100".parse().expect("money");
         let (order_id, customer_id) = (testing::order_id(), testing::customer_id());
+        let order = commerce.order(order_id).await.expect("readable");
+        let amount = order.state().expect("placed").totals().total;
         let asked = Asked::new(order_id, &customer_id, amount, Currency::Eur);
         commerce.reserve_credit(transaction, asked).await
     })

@@ -69,7 +69,7 @@ impl Stand {
     }
 
     /// Changes the payload in the event log and in the feed, so that only what follows from it is wrong.
-    fn retell_everywhere(&self, event: &Envelope, change: impl FnOnce(&mut Value)) {
+    pub(super) fn retell_everywhere(&self, event: &Envelope, change: impl FnOnce(&mut Value)) {
         self.retell(event, change);
         let text = self.item(&Self::row(event))["envelope"].clone();
         self.change(&row_at(self.position(event)), |item| {

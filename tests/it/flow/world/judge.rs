@@ -399,5 +399,17 @@ fn notices(event: &Envelope) -> Vec<(MemberId, &'static str)> {
         // No member here has a subname.
         Ok(Event::RateCardCreated(_) | Event::RateCardApproved(_)) => Vec::new(),
         Ok(Event::Registered(_) | Event::Updated(_)) | Err(_) => Vec::new(),
+        // Nobody here buys anything.
+        Ok(
+            Event::CustomerRegistered(_)
+            | Event::CustomerUpdated(_)
+            | Event::OrderCreated(_)
+            | Event::OrderConfirmed(_)
+            | Event::OrderRejected(_)
+            | Event::OrderCancelled(_)
+            | Event::OrderShipped(_)
+            | Event::OrderStuck(_)
+            | Event::CreditChanged(_),
+        ) => Vec::new(),
     }
 }

@@ -19,5 +19,11 @@ pub(super) const LOST_MAILS: &str = "only notifications-sender may write units a
 pub(super) const LOST_NOTES: &str =
     "notes are not removed before they expire: restore them by the table's point-in-time recovery";
 pub(super) const HISTORY: &str = "only settlement-api may publish events of payments and settlements: find the writer (producer, correlation id), and compare the row with its backup";
+pub(super) const ORDERS: &str = "only commerce's functions may publish events of accounts, stocks and orders: find the event that does not fit (producer, correlation id), and compare the rows with their backup";
+pub(super) const HELD: &str = "read the order's timeline (`GET /api/v1/orders/{order_id}/timeline`): send the event of its last step to commerce-credit or commerce-stock again (`millrace replay`); if they have handled it, correct the reservation and its account or stock by hand";
+pub(super) const UNCOUNTED: &str = "send the payment's event to commerce-orders again (`millrace replay`): what it has counted changes nothing; if it has handled the event, correct the order by hand";
+pub(super) const REFUND: &str = "no order will count it: find out what was to be paid, and refund all of it (`POST /api/v1/payments/{payment_id}/refunds`); it is named until then";
+pub(super) const NOT_DUE: &str = "commerce-order-timer never looks at this order: restore the row from a backup (point-in-time recovery), or cancel the order if it takes too long";
+pub(super) const DUE: &str = "only commerce-checkout-api and commerce-order-timer may write these rows: remove the wrong one by hand; one of an order that does not exist stops commerce-order-timer";
 pub(super) const FEED: &str = "only event-feed may write the feed: compare its table with a backup; the event log is not affected";
 pub(super) const BOOKS: &str = "only the domain's functions may write this item: compare it with its backup, then correct it by hand";

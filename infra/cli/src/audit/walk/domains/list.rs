@@ -1,9 +1,9 @@
 //! The list of all domain audits.
 
 use super::{
-    super::super::AuditTables, analytics::Analytics, cloud::Cloud, domain::DomainAudit, feed::Feed,
-    loan::Loans, notifications::Notifications, settlement::Settlements, states::States,
-    wallet::Wallets,
+    super::super::AuditTables, analytics::Analytics, cloud::Cloud, commerce::Commerce,
+    domain::DomainAudit, feed::Feed, loan::Loans, notifications::Notifications,
+    settlement::Settlements, states::States, wallet::Wallets,
 };
 
 /// The audits of every domain and consumer whose table the stack has, in the order in which they run: first the ones
@@ -14,6 +14,7 @@ pub(in super::super) fn domains(tables: &AuditTables) -> Vec<Box<dyn DomainAudit
         boxed(Wallets::new(tables)),
         boxed(Settlements::new(tables)),
         boxed(Loans::new(tables)),
+        boxed(Commerce::new(tables)),
         boxed(Analytics::new(tables)),
         boxed(Notifications::new(tables)),
         boxed(Feed::new(tables)),

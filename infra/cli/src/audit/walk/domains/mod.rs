@@ -3,6 +3,7 @@
 
 mod analytics;
 mod cloud;
+mod commerce;
 mod domain;
 mod feed;
 mod list;

@@ -10,14 +10,15 @@ use events::{
     contracts::{payment, settlement as contracts},
 };
 use outbox::Table;
-use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
 use settlement::{
     Payment, Settlement,
     books::{Books, Wrong},
 };
 
-use super::DomainAudit;
+use super::{
+    DomainAudit,
+    states::{rebuilt, typed},
+};
 use crate::audit::{
     AuditTables, Error, Kind,
     walk::{
@@ -86,11 +87,6 @@ impl Settlements {
     }
 }
 
-/// The state, typed; the comparison has removed what no event states.
-fn typed<T: DeserializeOwned>(state: &Map<String, Value>) -> Option<T> {
-    serde_json::from_value(Value::Object(state.clone())).ok()
-}
-
 #[async_trait]
 impl DomainAudit for Settlements {
     fn name(&self) -> &'static str {
@@ -109,13 +105,7 @@ impl DomainAudit for Settlements {
             _ => return,
         }
         // Both are read again after the log, so they can be newer than what the log had.
-        let rebuilt = witness.rebuilt.as_ref();
-        // One that cannot be read to its end has a finding already, and is not compared by what it was before.
-        let rebuilt = rebuilt.filter(|rebuilt| {
-            let stored = witness.stored.as_ref();
-            stored.is_none_or(|stored| stored.last_sequence <= rebuilt.last_sequence)
-        });
-        let rebuilt = rebuilt.map(|rebuilt| &rebuilt.state);
+        let rebuilt = rebuilt(witness);
         if kind_of(aggregate) == PAYMENT {
             // A payment that could not be rebuilt has a finding already.
             let Some(payment) = rebuilt.and_then(typed::<Payment>) else {

@@ -3,6 +3,8 @@
 use async_trait::async_trait;
 use domain::{Domain, Witness};
 use outbox::Table;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 
 use super::DomainAudit;
 use crate::audit::{
@@ -27,6 +29,20 @@ impl States {
             rebuilt: 0,
         })
     }
+}
+
+/// The state that an aggregate's events rebuild; the comparison has removed what no event states. `None` if they rebuild none, or
+/// if it cannot be read to its end: then it has a finding already, and is not compared by what it was before.
+pub(super) fn rebuilt(witness: &Witness) -> Option<&Map<String, Value>> {
+    let rebuilt = witness.rebuilt.as_ref()?;
+    let stored = witness.stored.as_ref();
+    let is_whole = stored.is_none_or(|stored| stored.last_sequence <= rebuilt.last_sequence);
+    is_whole.then_some(&rebuilt.state)
+}
+
+/// The state, typed.
+pub(super) fn typed<T: DeserializeOwned>(state: &Map<String, Value>) -> Option<T> {
+    serde_json::from_value(Value::Object(state.clone())).ok()
 }
 
 #[async_trait]

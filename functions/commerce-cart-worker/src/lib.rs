@@ -1,0 +1,7 @@
+//! `commerce-cart-worker`: keeps carts up to date.
+//!
+//! * [`job`]: what a run does.
+
+#[cfg(test)]
+mod costs;
+pub mod job;

@@ -1,0 +1,121 @@
+//! The handler of `commerce-carts`: writes down what changed, if carts can follow from it. `commerce-cart-worker` finds the carts.
+//!
+//! A product in many carts would take longer than a message may, so nothing of a cart is read or written here: the row and the event's
+//! mark are one transaction, and the worker goes on where it was, however often it is stopped.
+
+use std::collections::BTreeSet;
+
+use async_trait::async_trait;
+use commerce::{cart::Subject, operations::Commerce};
+use consumer::{Failure, Handler, Received};
+use events::contracts::{product::ChangeType, stock};
+use outbox::{Outbox, Table, Transaction};
+
+/// The events that the consumer handles, as declared.
+pub use topology::functions::commerce_carts::Event;
+
+/// The consumer `commerce-carts`.
+#[derive(Debug)]
+pub struct CommerceCarts {
+    outbox: Outbox,
+    table: Table,
+}
+
+impl CommerceCarts {
+    /// Creates the consumer over the domain's table.
+    #[must_use]
+    pub fn new(outbox: Outbox, table: Table) -> Self {
+        Self { outbox, table }
+    }
+}
+
+/// Whether lines of the sku can be sold now and could not before, or the other way round.
+fn flips(event: &stock::Changed) -> bool {
+    (event.previous_quantity == 0) != (event.new_quantity == 0)
+}
+
+/// What changed of which the lines of carts can be made.
+fn subjects(event: &Event) -> Vec<Subject> {
+    match event {
+        Event::Price(event) => vec![Subject::Sku(event.sku.clone())],
+        Event::Tier(event) => vec![Subject::Tier(event.tier.clone())],
+        Event::Customer(event) => vec![Subject::Customer(event.customer_id.clone())],
+        Event::Stock(event) if flips(event) => vec![Subject::Sku(event.sku.clone())],
+        // The event of the stock itself says so.
+        Event::ProductUpdated(event) if event.change_type == ChangeType::StockStatusChanged => {
+            Vec::new()
+        }
+        Event::Stock(_) => Vec::new(),
+        Event::ProductUpdated(event) => {
+            // A variant that is gone now can be in carts as well.
+            let now = event.product.variants.iter();
+            let all = now.chain(&event.previous_values.variants);
+            let skus: BTreeSet<_> = all.map(|variant| variant.sku.clone()).collect();
+            skus.into_iter().map(Subject::Sku).collect()
+        }
+        Event::ProductDeleted(event) => event.skus.iter().cloned().map(Subject::Sku).collect(),
+    }
+}
+
+#[async_trait]
+impl Handler for CommerceCarts {
+    // Every mark that the consumer writes contains this name: never rename it.
+    const NAME: &'static str = topology::functions::commerce_carts::FUNCTION.name;
+    type Event = Event;
+
+    async fn decide(
+        &self,
+        received: &Received<Event>,
+        mut transaction: Transaction,
+    ) -> Result<Transaction, Failure> {
+        let commerce = Commerce {
+            outbox: &self.outbox,
+            table: &self.table,
+        };
+        let subjects = subjects(&received.event);
+        commerce.begin_refresh(&mut transaction, &received.envelope, subjects)?;
+        Ok(transaction)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use testkit::costs::sample;
+
+    use super::*;
+
+    fn of(event: &Event) -> Vec<String> {
+        subjects(event).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_stock_concerns_carts_only_when_it_runs_out_or_comes_back() {
+        let changed = |previous: u32, new: u32| {
+            let mut event: stock::Changed =
+                serde_json::from_value(sample("stock.changed")).expect("a sample");
+            event.previous_quantity = previous;
+            event.new_quantity = new;
+            of(&Event::Stock(event)).len()
+        };
+        assert_eq!(changed(0, 5), 1);
+        assert_eq!(changed(5, 0), 1);
+        assert_eq!(changed(5, 4), 0);
+        assert_eq!(changed(0, 0), 0);
+    }
+
+    #[test]
+    fn a_product_concerns_the_carts_of_the_variants_that_it_has_and_had() {
+        let mut event: events::contracts::product::Updated =
+            serde_json::from_value(sample("product.updated")).expect("a sample");
+        let mut gone = event.product.variants[0].clone();
+        gone.sku = events::Sku::new("gone").expect("a sku");
+        event.previous_values.variants.push(gone);
+        event.change_type = ChangeType::VariantRemoved;
+        let skus = of(&Event::ProductUpdated(event.clone()));
+        assert!(skus.contains(&"sku/gone".to_owned()), "{skus:?}");
+        let own = format!("sku/{}", event.product.variants[0].sku);
+        assert!(skus.contains(&own), "{skus:?}");
+        event.change_type = ChangeType::StockStatusChanged;
+        assert!(of(&Event::ProductUpdated(event)).is_empty());
+    }
+}

@@ -1,0 +1,54 @@
+//! That the carts that follow from something are to be calculated anew: a row for each change of it, until all of them are done.
+//!
+//! The row is written with the mark of the change's event. A job works through the rows, those of the earliest changes first, page by
+//! page. Each cart is calculated by what holds at that moment, so a cart that is up to date already stays as it is, and no order of
+//! the rows is needed.
+
+use events::{Cause, CorrelationId, EventId, Timestamp};
+use outbox::{Key, Query, Table};
+use serde::{Deserialize, Serialize};
+
+use super::Subject;
+
+/// The row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refresh {
+    /// The event that tells of the change.
+    pub event_id: EventId,
+    /// Its chain.
+    pub correlation_id: CorrelationId,
+    /// When it happened.
+    pub occurred_at: Timestamp,
+    /// What changed, and is still to be gone through. The first one is under way.
+    pub subjects: Vec<Subject>,
+    /// Where the first one continues; `None`: at its beginning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+}
+
+impl Refresh {
+    const PARTITION: &'static str = "cart_refresh";
+
+    /// The row's key.
+    #[must_use]
+    pub fn key(&self, table: &Table) -> Key {
+        let sort = format!("{}#{}", self.occurred_at, self.event_id);
+        table.key(Self::PARTITION, sort)
+    }
+
+    /// The rows, those of the earliest changes in front, at most `limit`.
+    #[must_use]
+    pub fn first(table: &Table, limit: u32) -> Query {
+        Query::partition(table, Self::PARTITION, limit)
+    }
+
+    /// The cause of what it changes.
+    #[must_use]
+    pub fn cause(&self) -> Cause {
+        Cause {
+            correlation_id: Some(self.correlation_id),
+            event_id: Some(self.event_id),
+            ..Cause::default()
+        }
+    }
+}

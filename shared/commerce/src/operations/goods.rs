@@ -1,0 +1,146 @@
+//! What carts and orders need to know of goods: their prices, their products, and whether they can be sold.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use events::{
+    Day, ProductId, Sku, Text, Timestamp,
+    contracts::{
+        customer::CustomerType,
+        order::Goods,
+        price::{Currency, TaxCategory},
+    },
+};
+use outbox::{Condition, Entity, Error, Key, State};
+
+use super::{CalculatedOrder, Commerce, LineAsked, OrderAsked, orders::Stopped};
+use crate::{Price, Product, Refusal as Calculation, Stock, customer::Profile, order::Refusal};
+
+/// Goods at the prices of a moment, for a customer.
+pub(super) struct Quoted {
+    /// What they come to, line by line.
+    pub(super) calculated: CalculatedOrder,
+    /// What is known of each line's goods, in the order of the lines.
+    pub(super) goods: Vec<Known>,
+    /// The stock of each line's goods, in the order of the lines.
+    pub(super) stocks: Vec<Entity<Stock>>,
+    /// The customer's tier, unchanged; `None` if it has none.
+    pub(super) tier: Option<(Key, Condition)>,
+}
+
+impl Quoted {
+    /// The lines whose goods the customer cannot buy, whatever there is of them.
+    pub(super) fn not_for_sale(&self) -> Vec<(usize, Sku)> {
+        let lines = self.goods.iter().zip(&self.calculated.lines).enumerate();
+        lines
+            .filter(|(_, (known, _))| !known.is_for_sale)
+            .map(|(place, (_, line))| (place, line.sku.clone()))
+            .collect()
+    }
+}
+
+/// What is known of the goods of a line.
+pub(super) struct Known {
+    /// Their name; `None` if no product has the sku.
+    pub(super) name: Option<Text<402>>,
+    /// Whether the customer can buy them, if there is enough.
+    pub(super) is_for_sale: bool,
+    /// Whether anything of them can be sold.
+    pub(super) is_in_stock: bool,
+    /// Its prices, unchanged.
+    pub(super) price: (Key, Condition),
+    /// Its product, unchanged; `None` if there are no prices that name one.
+    pub(super) product: Option<(Key, Condition)>,
+}
+
+/// A row, and that it is still as it was read.
+pub(super) fn unchanged<S: State>(entity: &Entity<S>) -> (Key, Condition) {
+    (entity.key().clone(), entity.unchanged())
+}
+
+impl Commerce<'_> {
+    /// Calculates what goods come to for a customer, by the tax rates of this time's day. No two of them may be of the same sku.
+    ///
+    /// # Errors
+    /// [`Refusal::Calculation`]; [`Stopped::Failed`].
+    pub(super) async fn quote(
+        &self,
+        profile: &Profile,
+        currency: Currency,
+        goods: &[Goods],
+        now: Timestamp,
+    ) -> Result<Quoted, Stopped> {
+        let skus: Vec<&str> = goods.iter().map(|one| one.sku.as_str()).collect();
+        let (prices, stocks) = futures::try_join!(
+            self.outbox.load_each::<Price>(self.table, &skus),
+            self.outbox.load_each::<Stock>(self.table, &skus),
+        )?;
+        let products = self.products_of(&prices).await?;
+        let mut known = Vec::with_capacity(goods.len());
+        let mut lines = Vec::with_capacity(goods.len());
+        let mut read = BTreeMap::new();
+        for ((one, price), stock) in goods.iter().zip(&prices).zip(&stocks) {
+            let product_id = price.state().map(Price::product_id);
+            let entity = product_id.and_then(|id| products.get(id));
+            let product = entity.and_then(Entity::state);
+            let customer_type: CustomerType = profile.customer_type;
+            let tax_category = product.map(Product::tax_category);
+            lines.push(LineAsked {
+                sku: one.sku.clone(),
+                quantity: one.quantity,
+                tax_category: tax_category.unwrap_or(TaxCategory::Standard),
+            });
+            if let Some(price) = price.state() {
+                read.insert(one.sku.clone(), price.clone());
+            }
+            known.push(Known {
+                name: product.and_then(|product| product.name_of(&one.sku)),
+                is_for_sale: product
+                    .is_some_and(|product| product.is_for_sale(&one.sku, customer_type)),
+                is_in_stock: stock.state().is_some_and(|stock| stock.available() > 0),
+                price: unchanged(price),
+                product: entity.map(unchanged),
+            });
+        }
+        let asked = OrderAsked {
+            currency,
+            tier: profile.tier.clone(),
+            country: profile.country.clone(),
+            vat_treatment: profile.vat_treatment,
+            day: Day::of(now),
+            lines,
+        };
+        let calculated = self.calculated(&asked, &read).await;
+        let (calculated, tier) = calculated.map_err(|stopped| match stopped {
+            domain::Stopped::Refused(refusal) => refused(refusal),
+            domain::Stopped::Failed(error) => Stopped::Failed(error),
+        })?;
+        Ok(Quoted {
+            calculated,
+            goods: known,
+            stocks,
+            tier: tier.as_ref().map(unchanged),
+        })
+    }
+
+    /// The products that prices are for. Each is read once, all in one call.
+    async fn products_of(
+        &self,
+        prices: &[Entity<Price>],
+    ) -> Result<BTreeMap<ProductId, Entity<Product>>, Error> {
+        let ids: BTreeSet<&ProductId> = prices
+            .iter()
+            .filter_map(|price| price.state().map(Price::product_id))
+            .collect();
+        if ids.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let texts: Vec<&str> = ids.iter().map(|id| id.as_str()).collect();
+        let entities = self.outbox.load_each(self.table, &texts).await?;
+        let each = ids.into_iter().zip(entities);
+        Ok(each.map(|(id, entity)| (id.clone(), entity)).collect())
+    }
+}
+
+fn refused(refusal: Calculation) -> Stopped {
+    Refusal::Calculation(refusal).into()
+}
