@@ -395,7 +395,7 @@ fn judge(flow: &mut Flow) -> Result<Vec<Cart>, String> {
     let report = run(flow)
         .expect("lives")
         .map_err(|error| error.to_string())?;
-    if report.counts.get("seen").is_none() {
+    if !report.counts.contains_key("seen") {
         return Err(format!("nothing was looked at: {report:?}"));
     }
     for event in flow.log().iter().skip(told) {
