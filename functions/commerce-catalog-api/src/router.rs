@@ -9,7 +9,7 @@ use crate::handler::{self, App, products};
 const NO_STOCK: &str = "No stock of the sku was ever counted.";
 const BOUNDS: &str =
     "Less would be there than is reserved (`below-reserved`: `on_hand`, `reserved`).";
-const NO_PRODUCT: &str = "There is no such product.";
+const NO_PRODUCT: &str = "There is no such product, or it was taken out of the catalogue.";
 const TOO_MUCH: &str = "More than 1,000,000,000 would be there (`too-much`: `most`).";
 
 /// Every endpoint of the function.
@@ -49,8 +49,7 @@ pub fn routes() -> Routes<Arc<App>> {
             products::delete,
             Doc::new("Take a product out of the catalogue, for ever")
                 .describe("Whoever only wants to stop selling it sets its status to `archived`. Its skus are never given to another product.")
-                .problem(404, NO_PRODUCT)
-                .problem(409, "It was taken out before (`product-deleted`: `product_id`)."),
+                .problem(404, NO_PRODUCT),
         )
         .put(
             "/api/v1/stock/{sku}",

@@ -137,10 +137,20 @@ async fn a_product_is_put_into_the_catalogue_changed_shown_and_taken_out() {
     assert_eq!(more.body["version"], 2, "{more:?}");
     let listed = service.get("/api/v1/products").await.body;
     assert_eq!(listed["items"], json!([more.body]));
+    let history = service.get(&format!("{PRODUCT}/history")).await.body;
+    let update = &history["items"][1]["payload"];
+    assert_eq!(update["change_type"], "variant_added");
+    assert_eq!(
+        update["new_values"],
+        json!({ "variants": [{ "sku": "PRD-001-B" }] })
+    );
     let gone = service.delete(PRODUCT, "5").await;
     assert_eq!(gone.body["deleted"], true, "{gone:?}");
     let twice = service.delete(PRODUCT, "6").await;
-    assert_eq!(twice.refusal(), (409, "product-deleted"));
+    assert_eq!(twice.refusal(), (404, "not-found"));
+    for path in [PRODUCT.to_owned(), format!("{PRODUCT}/history")] {
+        assert_eq!(service.get(&path).await.refusal(), (404, "not-found"));
+    }
     let back = service.put(PRODUCT, "7", &product(&["PRD-001-A"])).await;
     assert_eq!(back.refusal(), (409, "product-deleted"));
     assert_eq!(
@@ -156,13 +166,6 @@ async fn a_product_is_put_into_the_catalogue_changed_shown_and_taken_out() {
     assert_eq!(
         types,
         ["product.created", "product.updated", "product.deleted"]
-    );
-    let history = service.get(&format!("{PRODUCT}/history")).await.body;
-    let update = &history["items"][1]["payload"];
-    assert_eq!(update["change_type"], "variant_added");
-    assert_eq!(
-        update["new_values"],
-        json!({ "variants": [{ "sku": "PRD-001-B" }] })
     );
 }
 

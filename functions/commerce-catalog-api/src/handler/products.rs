@@ -92,7 +92,9 @@ async fn stored(app: &App, product_id: &ProductId) -> Result<Done<Product>, Prob
             product_id: product_id.clone(),
         })
     };
-    Done::stored(&entity)?.ok_or_else(unknown)
+    let stored = Done::stored(&entity)?;
+    let is_there = |done: &Done<Product>| !done.state.is_deleted();
+    stored.filter(is_there).ok_or_else(unknown)
 }
 
 /// PUT `/products/{product_id}`.
@@ -127,7 +129,7 @@ pub async fn set(
 /// DELETE `/products/{product_id}`.
 ///
 /// # Errors
-/// 404 for an unknown product; 409 if it was taken out before; the problems that every command can return.
+/// 404 for an unknown product, or one that was taken out before; the problems that every command can return.
 pub async fn delete(
     State(app): State<Arc<App>>,
     Path(path): Path<ProductPath>,
@@ -144,10 +146,10 @@ pub async fn delete(
     .await
 }
 
-/// GET `/products/{product_id}`. A product that was taken out is still answered, so that old orders can be read.
+/// GET `/products/{product_id}`.
 ///
 /// # Errors
-/// 404 for an unknown product.
+/// 404 for an unknown product, or one that was taken out.
 pub async fn product(
     State(app): State<Arc<App>>,
     Path(path): Path<ProductPath>,
@@ -181,7 +183,7 @@ pub async fn products(
 /// GET `/products/{product_id}/history`.
 ///
 /// # Errors
-/// 404 for an unknown product.
+/// 404 for an unknown product, or one that was taken out: its events are in the event log.
 pub async fn history(
     State(app): State<Arc<App>>,
     Path(path): Path<ProductPath>,

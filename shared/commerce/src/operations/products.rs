@@ -76,7 +76,7 @@ impl Commerce<'_> {
     /// Takes a product out of the catalogue, for ever.
     ///
     /// # Errors
-    /// [`Refusal::UnknownProduct`], [`Refusal::Deleted`]; [`Stopped::Failed`].
+    /// [`Refusal::UnknownProduct`], also if it was taken out before; [`Stopped::Failed`].
     pub async fn delete_product(
         &self,
         transaction: &mut Transaction,
@@ -84,13 +84,10 @@ impl Commerce<'_> {
         by: Text<256>,
     ) -> Result<Done<Product>, Stopped> {
         let entity = self.product(product_id).await?;
-        let product_id = product_id.clone();
-        let Some(before) = entity.state() else {
+        let Some(before) = entity.state().filter(|product| !product.is_deleted()) else {
+            let product_id = product_id.clone();
             return Err(Refusal::UnknownProduct { product_id }.into());
         };
-        if before.is_deleted() {
-            return Err(Refusal::Deleted { product_id }.into());
-        }
         Ok(product::delete(transaction, &entity, before, by)?)
     }
 
