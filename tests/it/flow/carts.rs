@@ -392,6 +392,8 @@ fn judge(flow: &mut Flow) -> Result<Vec<Cart>, String> {
         .await;
     });
     flow.set_faults(Faults::NONE);
+    // A run that died in between may still have the lease.
+    flow.clock().advance(LEASE_OVER);
     let report = run(flow)
         .expect("lives")
         .map_err(|error| error.to_string())?;
