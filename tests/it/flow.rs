@@ -24,14 +24,41 @@ mod world;
 use std::collections::BTreeMap;
 
 use consumer::Outcome;
+use domain::Stopped;
+use outbox::{Error, Item, Table};
 use proptest::{
     prelude::*,
     strategy::ValueTree,
     test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
 };
-use testkit::flow::Faults;
+use serde::de::DeserializeOwned;
+use testkit::flow::{Faults, Flow};
 
 use self::world::{Order, World, any_faults, orders, run};
+
+/// Whether a domain's operation did something: what the rules forbid, it did not do.
+fn allowed<T, R>(done: Result<T, Stopped<R>>) -> Result<bool, Error> {
+    match done {
+        Ok(_) => Ok(true),
+        Err(Stopped::Refused(_)) => Ok(false),
+        Err(Stopped::Failed(error)) => Err(error),
+    }
+}
+
+/// All states of an aggregate type in a table, by id.
+fn states<S: DeserializeOwned>(flow: &Flow, table: &Table, kind: &str) -> BTreeMap<String, S> {
+    let items = flow.store().items(table);
+    let of_kind = |mut item: Item| {
+        let pk = item.remove("pk")?.as_str()?.to_owned();
+        let id = pk.strip_prefix(kind)?.strip_prefix('#')?.to_owned();
+        for name in ["sk", "version", "last_sequence"] {
+            item.remove(name);
+        }
+        let state = serde_json::from_value(serde_json::Value::Object(item));
+        Some((id, state.expect("a state")))
+    };
+    items.into_iter().filter_map(of_kind).collect()
+}
 
 /// Commands that depend only on the seed.
 fn orders_of(seed: u64, count: usize) -> Vec<Order> {

@@ -9,7 +9,7 @@ use std::fmt::Debug;
 
 use domain::Stopped;
 use events::{
-    Cause, CountryCode, CustomerId, OrderId, ProductId, Sku, Text,
+    CartId, Cause, CountryCode, CustomerId, OrderId, ProductId, Sku, Text,
     contracts::{
         customer::{CustomerType, PaymentTerm, VatTreatment},
         order::Goods,
@@ -20,8 +20,9 @@ use events::{
 use outbox::{Decision, Error, Mark, Outbox, Outcome, Table, Transaction};
 
 use crate::{
+    cart::{Refresh, Subject},
     customer::Profile,
-    operations::{Commerce, PlaceOrder},
+    operations::{CartStep, Commerce, PlaceOrder},
     order::Numbers,
     price::{PriceList, SetPrice},
     product::Details,
@@ -255,6 +256,58 @@ pub async fn place(outbox: &Outbox, skus: &[Sku], quantity: u32, number: u64) {
             by: desk(),
         };
         commerce.place_order(transaction, numbers, place).await
+    })
+    .await;
+}
+
+/// The id of a cart.
+///
+/// # Panics
+/// Never: it is an id.
+#[must_use]
+pub fn cart_id(number: u64) -> CartId {
+    let id = format!("0190a1b2-c3d4-7e5f-8a9b-0c1d{number:08x}");
+    id.parse().expect("an id")
+}
+
+/// Makes a cart for a customer. Takes one number.
+pub async fn cart(outbox: &Outbox, cart_id: CartId, customer_id: &CustomerId, number: u64) {
+    commit(outbox, number, async |commerce, transaction| {
+        let new = (customer_id.clone(), Currency::Eur);
+        commerce
+            .create_cart(transaction, cart_id, new, desk())
+            .await
+    })
+    .await;
+}
+
+/// Makes a cart for the samples' business, with so many pieces. Takes two numbers, the first of them this one.
+pub async fn fill(outbox: &Outbox, cart_id: CartId, sku: &Sku, quantity: u32, number: u64) {
+    cart(outbox, cart_id, &customer_id(), number).await;
+    commit(outbox, number + 1, async |commerce, transaction| {
+        let sku = sku.clone();
+        let add = CartStep::Add { sku, quantity };
+        commerce.step_cart(transaction, cart_id, add, desk()).await
+    })
+    .await;
+}
+
+/// Writes down that something changed from which carts follow, as `commerce-carts` does. Takes one number, which is the event's, too.
+///
+/// # Panics
+/// If it was not committed.
+pub async fn changed(outbox: &Outbox, subjects: Vec<Subject>, number: u64) {
+    let id = format!("0190a1b2-c3d4-7e5f-8a9b-0c1e{number:08x}");
+    let refresh = Refresh {
+        event_id: id.parse().expect("an id"),
+        correlation_id: id.parse().expect("an id"),
+        occurred_at: outbox.clock().now(),
+        subjects,
+        after: None,
+    };
+    commit(outbox, number, async |_, transaction| {
+        let row = transaction.insert(refresh.key(&table()), &refresh);
+        row.map_err(|error| Stopped::<()>::Failed(error.into()))
     })
     .await;
 }

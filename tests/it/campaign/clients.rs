@@ -3,7 +3,7 @@
 use std::{
     fmt,
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use testkit::stack::Reply;
 use tokio::time::Instant;
 
-use super::{Field, KeyOwner, loans, settlements, shop, wallets};
+use super::{Field, KeyOwner, loans, locked, settlements, shop, wallets};
 use crate::e2e::{Result, unique};
 
 /// How long one operation may stay without a response, including repeats.
@@ -603,8 +603,4 @@ impl fmt::Display for Progress {
             self.repeats
         )
     }
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,9 +1,6 @@
 //! Loans during the storm: what clients request, and the invariants at the end.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::{collections::BTreeMap, sync::Mutex};
 
 use events::{LoanId, contracts::loan as contracts};
 use loan::{
@@ -22,6 +19,7 @@ use super::{
     Field, KeyOwner,
     books::Finding,
     clients::{self, OrderResult},
+    locked, one_of,
 };
 use crate::e2e::{APPROVER, Result, points};
 
@@ -84,19 +82,8 @@ pub(super) struct Known {
     draws: Mutex<Vec<Asked>>,
 }
 
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Mostly one of the last five, so that several clients use the same one.
-fn one_of<T: Clone>(dice: &mut StdRng, all: &[T]) -> Option<T> {
-    let from = if dice.random_bool(0.8) {
-        all.len().saturating_sub(5)
-    } else {
-        0
-    };
-    (!all.is_empty()).then(|| all[dice.random_range(from..all.len())].clone())
-}
+/// How many of the last ones clients mostly use.
+const LAST: usize = 5;
 
 impl Known {
     /// All loan ids.
@@ -151,7 +138,7 @@ impl Known {
                 key_owner: KeyOwner::approving(dice),
             };
         }
-        let lent = one_of(dice, &locked(&self.loans));
+        let lent = one_of(dice, &locked(&self.loans), LAST);
         let agree = Request::Agree {
             borrower,
             amount: dice.random_range(100_000..10_000_000),
@@ -187,9 +174,9 @@ impl Known {
         let all = locked(&self.draws);
         let open: Vec<Asked> = all.iter().filter(|one| one.is_open).cloned().collect();
         if open.is_empty() || dice.random_bool(0.1) {
-            return one_of(dice, &all);
+            return one_of(dice, &all, LAST);
         }
-        one_of(dice, &open)
+        one_of(dice, &open, LAST)
     }
 }
 

@@ -36,7 +36,7 @@ mod webhooks;
 
 use std::{
     collections::BTreeSet,
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -57,6 +57,20 @@ use self::{
     books::Finding, clients::Clients, queues::Queues, settings::Settings, webhooks::Outside,
 };
 use crate::e2e::{APPROVER, Result, new_key, sole_use, unique};
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Mostly one of the `last` ones, so that several clients use the same one.
+fn one_of<T: Clone>(dice: &mut StdRng, all: &[T], last: usize) -> Option<T> {
+    let from = if dice.random_bool(0.8) {
+        all.len().saturating_sub(last)
+    } else {
+        0
+    };
+    (!all.is_empty()).then(|| all[dice.random_range(from..all.len())].clone())
+}
 
 /// How long draining may take after the faults end. A killed consumer's messages are hidden for [`queues::VISIBILITY`],
 /// a retried one's for seconds.

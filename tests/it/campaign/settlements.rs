@@ -2,11 +2,7 @@
 
 mod check;
 
-use std::{
-    collections::BTreeMap,
-    fmt,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::{collections::BTreeMap, fmt, sync::Mutex};
 
 use events::contracts::payment::Currency;
 use rand::{Rng, rngs::StdRng};
@@ -15,7 +11,10 @@ use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
 pub(super) use self::check::{check, stored};
-use super::clients::{self, OrderResult};
+use super::{
+    clients::{self, OrderResult},
+    locked, one_of,
+};
 
 /// A payment in the response to a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,16 +84,8 @@ pub(super) struct Known {
     settlements: Mutex<Vec<Sent>>,
 }
 
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Mostly one of the last, so that several clients use the same one.
-fn one_of<T: Clone>(dice: &mut StdRng, all: &[T]) -> Option<T> {
-    let last = all.len().saturating_sub(8);
-    let from = if dice.random_bool(0.8) { last } else { 0 };
-    (!all.is_empty()).then(|| all[dice.random_range(from..all.len())].clone())
-}
+/// How many of the last ones clients mostly use.
+const LAST: usize = 8;
 
 /// A part of an amount, at most a third of it.
 fn part_of(dice: &mut StdRng, amount: Decimal) -> Decimal {
@@ -171,8 +162,8 @@ impl Known {
     pub(super) fn request(&self, dice: &mut StdRng) -> Request {
         let amount =
             |dice: &mut StdRng, most: i64| Decimal::new(dice.random_range(1..=most), 2).normalize();
-        let payment = one_of(dice, &locked(&self.payments));
-        let settlement = one_of(dice, &locked(&self.settlements));
+        let payment = one_of(dice, &locked(&self.payments), LAST);
+        let settlement = one_of(dice, &locked(&self.settlements), LAST);
         let pay = |dice: &mut StdRng| Request::Pay {
             amount: amount(dice, 50_000),
             currency: Currency::ALL[dice.random_range(0..2)],
@@ -195,7 +186,7 @@ impl Known {
         };
         let all = locked(&self.payments);
         let under_way: Vec<Paid> = all.iter().filter(is_under_way).cloned().collect();
-        let payment = one_of(dice, &under_way)?;
+        let payment = one_of(dice, &under_way, LAST)?;
         let step = match payment.status.as_str() {
             "created" => "authorize",
             _ => "capture",
@@ -213,7 +204,7 @@ impl Known {
             .collect();
         let payment = match dice.random_range(0..8) {
             0 => any,
-            _ => one_of(dice, &captured).unwrap_or(any),
+            _ => one_of(dice, &captured, LAST).unwrap_or(any),
         };
         let amount = match dice.random_range(0..8) {
             0 => payment.amount,

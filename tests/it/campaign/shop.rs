@@ -3,12 +3,7 @@
 
 mod check;
 
-use std::{
-    collections::BTreeMap,
-    fmt,
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{collections::BTreeMap, fmt, sync::Mutex, time::Duration};
 
 use events::{Money, Timestamp, contracts::payment::Currency};
 use outbox::{Clock as _, SystemClock};
@@ -21,7 +16,7 @@ pub(super) use self::check::check;
 use super::{
     Field,
     clients::{self, OrderResult},
-    settlements,
+    locked, one_of, settlements,
 };
 use crate::e2e::{Result, unique};
 
@@ -137,19 +132,8 @@ pub(super) struct Known {
     references: Mutex<Vec<String>>,
 }
 
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Mostly one of the last twelve, so that several clients use the same one.
-fn one_of<T: Clone>(dice: &mut StdRng, all: &[T]) -> Option<T> {
-    let from = if dice.random_bool(0.8) {
-        all.len().saturating_sub(12)
-    } else {
-        0
-    };
-    (!all.is_empty()).then(|| all[dice.random_range(from..all.len())].clone())
-}
+/// How many of the last ones clients mostly use.
+const LAST: usize = 12;
 
 /// A number below `many`. Every second one is one of the first two.
 fn hot(dice: &mut StdRng, many: usize) -> usize {
@@ -340,9 +324,9 @@ impl Known {
         let all = locked(&self.carts);
         let wanted: Vec<Cart> = all.iter().filter(|one| is_wanted(one)).cloned().collect();
         if wanted.is_empty() || dice.random_bool(0.05) {
-            return one_of(dice, &all);
+            return one_of(dice, &all, LAST);
         }
-        one_of(dice, &wanted)
+        one_of(dice, &wanted, LAST)
     }
 
     /// An order: sometimes one that is not wanted.
@@ -350,9 +334,9 @@ impl Known {
         let all = locked(&self.orders);
         let wanted: Vec<Placed> = all.iter().filter(|one| is_wanted(one)).cloned().collect();
         if wanted.is_empty() || dice.random_bool(0.1) {
-            return one_of(dice, &all);
+            return one_of(dice, &all, LAST);
         }
-        one_of(dice, &wanted)
+        one_of(dice, &wanted, LAST)
     }
 
     /// A payment on account. Consumers have no account.
@@ -363,7 +347,7 @@ impl Known {
         }
         let booked = locked(&self.references);
         // Sometimes one that the bank's statement has twice, which is refused.
-        let again = one_of(dice, &booked).filter(|_| dice.random_bool(0.1));
+        let again = one_of(dice, &booked, LAST).filter(|_| dice.random_bool(0.1));
         Some(Request::Pay {
             amount: of_amount(dice, order.total),
             reference: again.unwrap_or_else(|| unique("BT")),

@@ -9,7 +9,7 @@ use std::{
 
 use commerce::{
     Cart, Product, Stock,
-    cart::{Refresh, Subject},
+    cart::Subject,
     operations::{CartStep, Commerce, OrderStopped, ProductStopped, Stopped},
     order::Numbers,
     price::{PriceList, SetPrice},
@@ -34,12 +34,12 @@ use events::{
         product::ProductStatus,
     },
 };
-use outbox::{Decision, Error, Item, Mark, Outcome, Transaction};
+use outbox::{Decision, Error, Mark, Outcome, Transaction};
 use proptest::{prelude::*, sample::select};
 use serde::de::DeserializeOwned;
 use testkit::flow::{BoxError, Faults, Flow, Site};
 
-use super::world::any_faults;
+use super::{allowed, world::any_faults};
 
 const SKUS: [&str; 3] = ["A", "B", "C"];
 const CARTS: usize = 4;
@@ -61,8 +61,7 @@ fn gold() -> TierName {
 }
 
 fn cart_id(number: usize) -> CartId {
-    let id = format!("0190a1b2-c3d4-7e5f-8a9b-0c1d{number:08x}");
-    id.parse().expect("an id")
+    testing::cart_id(u64::try_from(number).expect("small"))
 }
 
 fn order_id(number: usize) -> OrderId {
@@ -83,15 +82,6 @@ enum Act {
     Status(&'static str, ProductStatus),
     /// So much of the sku is in the house.
     Count(&'static str, u32),
-}
-
-/// Whether something was done: what the rules forbid was not.
-fn allowed<T, R>(done: Result<T, domain::Stopped<R>>) -> Result<bool, Error> {
-    match done {
-        Ok(_) => Ok(true),
-        Err(domain::Stopped::Refused(_)) => Ok(false),
-        Err(domain::Stopped::Failed(error)) => Err(error),
-    }
 }
 
 async fn act(
@@ -234,13 +224,7 @@ async fn open(site: Site, carts: usize) {
     })
     .await;
     for (number, cart) in (1_000..).zip(0..carts) {
-        testing::commit(outbox, number, async |commerce, transaction| {
-            let new = (customer(), Currency::Eur);
-            commerce
-                .create_cart(transaction, cart_id(cart), new, desk())
-                .await
-        })
-        .await;
+        testing::cart(outbox, cart_id(cart), &customer(), number).await;
     }
 }
 
@@ -304,17 +288,7 @@ fn settle(flow: &mut Flow, faults: Faults) -> Result<(), String> {
 
 /// All states of an aggregate type.
 fn states<S: DeserializeOwned>(flow: &Flow, kind: &str) -> Vec<S> {
-    let items = flow.store().items(&table());
-    let of_kind = |mut item: Item| {
-        let pk = item.remove("pk")?.as_str()?.to_owned();
-        pk.strip_prefix(kind)?.strip_prefix('#')?;
-        for name in ["sk", "version", "last_sequence"] {
-            item.remove(name);
-        }
-        let state = serde_json::from_value(serde_json::Value::Object(item));
-        Some(state.expect("a state"))
-    };
-    items.into_iter().filter_map(of_kind).collect()
+    super::states(flow, &table(), kind).into_values().collect()
 }
 
 /// Which carts are found from which subject, by the stored rows.
@@ -374,22 +348,7 @@ fn judge(flow: &mut Flow) -> Result<Vec<Cart>, String> {
     let products: Vec<Product> = states(flow, "product");
     flow.look(|site| async move {
         let subjects = SKUS.map(|name| Subject::Sku(sku(name)));
-        let refresh = Refresh {
-            event_id: "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a00"
-                .parse()
-                .expect("an id"),
-            correlation_id: "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a01"
-                .parse()
-                .expect("an id"),
-            occurred_at: site.clock().now(),
-            subjects: subjects.to_vec(),
-            after: None,
-        };
-        testing::commit(site.outbox(), 900, async |_, transaction| {
-            let row = transaction.insert(refresh.key(&table()), &refresh);
-            row.map_err(|error| domain::Stopped::<()>::Failed(error.into()))
-        })
-        .await;
+        testing::changed(site.outbox(), subjects.to_vec(), 900).await;
     });
     flow.set_faults(Faults::NONE);
     // A run that died in between may still have the lease.

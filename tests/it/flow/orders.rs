@@ -28,7 +28,7 @@ use events::{
         stock::ReservationStatus,
     },
 };
-use outbox::{Decision, Error, Item, Mark, Outcome, Table, Transaction};
+use outbox::{Decision, Error, Mark, Outcome, Table, Transaction};
 use proptest::{prelude::*, sample::select};
 use serde::de::DeserializeOwned;
 use settlement::{
@@ -38,7 +38,7 @@ use settlement::{
 };
 use testkit::flow::{BoxError, Builder, Faults, Flow, Site};
 
-use super::world::any_faults;
+use super::{allowed, world::any_faults};
 
 /// How much of each sku there is at first.
 const PIECES: u32 = 40;
@@ -180,15 +180,6 @@ async fn call(site: Site, number: usize, act: Act, numbers: &Numbers) -> Result<
     }
 }
 
-/// Whether the rules allow it.
-fn allowed<T, R>(done: Result<T, domain::Stopped<R>>) -> Result<bool, Error> {
-    match done {
-        Ok(_) => Ok(true),
-        Err(domain::Stopped::Refused(_)) => Ok(false),
-        Err(domain::Stopped::Failed(error)) => Err(error),
-    }
-}
-
 async fn step(
     commerce: &Commerce<'_>,
     transaction: &mut Transaction,
@@ -306,17 +297,7 @@ fn settle(flow: &mut Flow) -> Result<(), String> {
 
 /// All states of an aggregate type, by id.
 fn states<S: DeserializeOwned>(flow: &Flow, kind: &str) -> BTreeMap<String, S> {
-    let items = flow.store().items(&table());
-    let of_kind = |mut item: Item| {
-        let pk = item.remove("pk")?.as_str()?.to_owned();
-        let id = pk.strip_prefix(kind)?.strip_prefix('#')?.to_owned();
-        for name in ["sk", "version", "last_sequence"] {
-            item.remove(name);
-        }
-        let state = serde_json::from_value(serde_json::Value::Object(item));
-        Some((id, state.expect("a state")))
-    };
-    items.into_iter().filter_map(of_kind).collect()
+    super::states(flow, &table(), kind)
 }
 
 fn same<T: PartialEq + std::fmt::Debug>(what: &str, one: &T, other: &T) -> Result<(), String> {

@@ -4,26 +4,25 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use commerce::{
     Cart,
-    cart::{Refresh, Subject},
+    cart::Subject,
     customer::Profile,
     operations::CartStep,
     stock::StockStep,
     testing::{
-        self, commit, customer_id, desk, details, open, product_id, profile, reprice, sell, table,
+        self, cart_id, commit, customer_id, desk, details, fill, open, product_id, profile,
+        reprice, sell, table,
     },
     tier::SetTier,
 };
 use consumer::schedule::Report;
 use events::{
-    CartId, Contract as _, CorrelationId, CountryCode, EventId, Sku, Text, TierName,
+    Contract as _, CountryCode, Sku, Text, TierName,
     contracts::{
         cart::{Action, CartStatus, Updated},
         customer::CustomerType,
-        price::Currency,
         product::ProductStatus,
     },
 };
-use outbox::Clock as _;
 use testkit::jobs::JobSite;
 
 use super::*;
@@ -32,60 +31,19 @@ fn sku() -> Sku {
     Sku::new("PRD-001").expect("a sku")
 }
 
-fn cart_id(number: u64) -> CartId {
-    let id = format!("0190a1b2-c3d4-7e5f-8a9b-0c1d{number:08x}");
-    id.parse().expect("an id")
-}
-
 /// A shop with so many carts, each with ten pieces. Takes the numbers from 2,000 on.
 async fn filled(carts: u64) -> JobSite {
     let site = JobSite::new();
     open(site.outbox(), &[sku()]).await;
     for cart in 0..carts {
-        fill(&site, cart).await;
+        fill(site.outbox(), cart_id(cart), &sku(), 10, 2_000 + 2 * cart).await;
     }
     site
 }
 
-async fn fill(site: &JobSite, cart: u64) {
-    let outbox = site.outbox();
-    let number = 2_000 + 2 * cart;
-    commit(outbox, number, async |commerce, transaction| {
-        let new = (customer_id(), Currency::Eur);
-        commerce
-            .create_cart(transaction, cart_id(cart), new, desk())
-            .await
-    })
-    .await;
-    commit(outbox, number + 1, async |commerce, transaction| {
-        let add = CartStep::Add {
-            sku: sku(),
-            quantity: 10,
-        };
-        commerce
-            .step_cart(transaction, cart_id(cart), add, desk())
-            .await
-    })
-    .await;
-}
-
-/// Writes down that something changed, as `commerce-carts` does. Takes one number, which is the event's, too.
+/// Writes down that something changed. Takes one number.
 async fn changed(site: &JobSite, subjects: Vec<Subject>, number: u64) {
-    let id = format!("0190a1b2-c3d4-7e5f-8a9b-0c1e{number:08x}");
-    let (event_id, correlation_id): (EventId, CorrelationId) =
-        (id.parse().expect("an id"), id.parse().expect("an id"));
-    let refresh = Refresh {
-        event_id,
-        correlation_id,
-        occurred_at: site.clock().now(),
-        subjects,
-        after: None,
-    };
-    commit(site.outbox(), number, async |_, transaction| {
-        let row = transaction.insert(refresh.key(&table()), &refresh);
-        row.map_err(|error| domain::Stopped::<()>::Failed(error.into()))
-    })
-    .await;
+    testing::changed(site.outbox(), subjects, number).await;
 }
 
 async fn run(site: &JobSite) -> Report {
@@ -339,13 +297,7 @@ async fn a_page_of_carts_whose_customer_changes_the_tier_fits_into_a_transaction
 async fn a_price_that_changes_before_a_new_line_is_committed_is_in_the_line() {
     let site = JobSite::new();
     open(site.outbox(), &[sku()]).await;
-    commit(site.outbox(), 2_000, async |commerce, transaction| {
-        let new = (customer_id(), Currency::Eur);
-        commerce
-            .create_cart(transaction, cart_id(0), new, desk())
-            .await
-    })
-    .await;
+    testing::cart(site.outbox(), cart_id(0), &customer_id(), 2_000).await;
     let tries = AtomicU64::new(0);
     commit(site.outbox(), 2_001, async |commerce, transaction| {
         let add = CartStep::Add {

@@ -238,7 +238,8 @@ impl Commerce<'_> {
         Ok(statuses)
     }
 
-    async fn stocks_of(&self, skus: &[&Sku]) -> Result<Vec<Entity<Stock>>, Error> {
+    /// The stock of each sku, in their order. No two of them may be the same.
+    pub(super) async fn stocks_of(&self, skus: &[&Sku]) -> Result<Vec<Entity<Stock>>, Error> {
         if skus.is_empty() {
             return Ok(Vec::new());
         }

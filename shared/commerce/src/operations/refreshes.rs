@@ -129,6 +129,7 @@ impl Commerce<'_> {
         Ok(Vec::new())
     }
 
+    /// Calculates these carts, at least one, and saves those that come out otherwise.
     async fn refresh_each(
         &self,
         transaction: &mut Transaction,
@@ -136,9 +137,6 @@ impl Commerce<'_> {
         watching: &[Watch],
     ) -> Result<Refreshed, Error> {
         let mut done = Refreshed::default();
-        if watching.is_empty() {
-            return Ok(done);
-        }
         let ids: Vec<String> = watching.iter().map(|one| one.cart_id.to_string()).collect();
         let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
         let carts = self.outbox.load_each::<Cart>(self.table, &ids).await?;

@@ -26,8 +26,8 @@ impl Commerce<'_> {
 
     /// The stock of each of an order's goods, in their order. No two of them may be of the same sku.
     pub(super) async fn stocks(&self, goods: &[Goods]) -> Result<Vec<Entity<Stock>>, Error> {
-        let skus: Vec<&str> = goods.iter().map(|one| one.sku.as_str()).collect();
-        self.outbox.load_each(self.table, &skus).await
+        let skus: Vec<&Sku> = goods.iter().map(|one| &one.sku).collect();
+        self.stocks_of(&skus).await
     }
 
     /// Reserves the goods of an order, or none of them if there is not enough. If anything is known of the order's goods,
