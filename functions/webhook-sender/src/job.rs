@@ -16,13 +16,15 @@ use consumer::{
     schedule::{self, Next, Paged},
 };
 use endpoints::{Endpoint, EndpointStatus, Endpoints, Lane, Stand, endpoint::warnings_due};
-use events::{Cause, Registry, Sequence, Subscription, Text, Timestamp, WebhookId};
+use events::{
+    Cause, Envelope, MemberId, Registry, Sequence, Subscription, Text, Timestamp, WebhookId,
+};
 use futures::{
     StreamExt,
     future::{Either, select},
     stream::FuturesUnordered,
 };
-use mail::recipients::notices;
+use mail::{Announcement, recipients::notices};
 use outbox::{Clock, Decision, Error, Mark, Outbox, Outcome, Table, Transaction};
 use serde::{Deserialize, Serialize};
 use topology::functions::notifications::Event as Noticed;
@@ -121,33 +123,38 @@ impl Sender {
         }
     }
 
-    /// Whether an endpoint is sent the event of a row.
-    pub(crate) async fn takes(&self, endpoint: &Endpoint, row: &FeedRow) -> Result<bool, Failure> {
+    /// From when an endpoint is sent the event of a row; `None` if it is not. A member's endpoint is sent what the member
+    /// gets a notice about, and an announcement to everybody not before its day.
+    pub(crate) async fn takes(
+        &self,
+        endpoint: &Endpoint,
+        row: &FeedRow,
+    ) -> Result<Option<Timestamp>, Failure> {
         let selection = endpoint.selection();
         if !endpoints::endpoint::takes(selection, row) {
-            return Ok(false);
+            return Ok(None);
         }
         let Some(member_id) = &selection.member_id else {
-            return Ok(true);
+            return Ok(Some(row.fed_at));
         };
-        let Some(table) = &self.tables.contacts else {
-            return Ok(false);
+        let (Some(table), Ok(envelope)) = (&self.tables.contacts, Registry::read(&row.envelope))
+        else {
+            return Ok(None);
         };
-        // What the member gets a notice about, if they want webhooks.
-        let Ok(envelope) = Registry::read(&row.envelope) else {
-            return Ok(false);
-        };
-        let Ok(event) = Noticed::decode(&envelope) else {
-            return Ok(false);
-        };
-        let notices = notices(&event, envelope.occurred_at);
-        let is_theirs =
-            |recipient: &Recipient| matches!(recipient, Recipient::Member(id) if id == member_id);
-        if !notices.iter().any(|(recipient, _)| is_theirs(recipient)) {
-            return Ok(false);
+        let announcement = Announcement::read(&envelope).ok().flatten();
+        if announcement.is_none() && !is_noticed(&envelope, member_id) {
+            return Ok(None);
         }
         let contact: Option<Contact> = self.outbox.row(&contacts::key(table, member_id)).await?;
-        Ok(contact.is_some_and(|contact| contact.preferences.webhook_enabled))
+        let Some(contact) = contact.filter(|contact| contact.preferences.webhook_enabled) else {
+            return Ok(None);
+        };
+        Ok(match announcement {
+            None => Some(row.fed_at),
+            Some(announcement) => contact
+                .ens_subname
+                .map(|_| announcement.not_before(&envelope)),
+        })
     }
 
     async fn enabled(&self) -> Result<Vec<Endpoint>, Error> {
@@ -367,3 +374,13 @@ impl schedule::Job for Sender {
 
 #[cfg(test)]
 mod tests;
+
+/// Whether a member gets a notice of their own about an event.
+fn is_noticed(envelope: &Envelope, member_id: &MemberId) -> bool {
+    let Ok(event) = Noticed::decode(envelope) else {
+        return false;
+    };
+    notices(&event, envelope.occurred_at)
+        .iter()
+        .any(|(recipient, _)| matches!(recipient, Recipient::Member(id) if id == member_id))
+}

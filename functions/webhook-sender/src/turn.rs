@@ -67,7 +67,7 @@ struct Tried {
     next: Option<Retry>,
 }
 
-/// What a turn does: what it tries, and what it puts behind others of the same aggregate.
+/// What a turn does: what it tries, and what it puts behind others of the same aggregate or off until it may be known.
 struct Plan {
     picks: Vec<Pick>,
     behind: Vec<Retry>,
@@ -131,7 +131,7 @@ impl Sender {
             }
         }
         // If nothing is left to be tried again, an endpoint that is sent nothing new is probed with the next event.
-        let most = match (stand.is_halted(), stand.retries.is_empty()) {
+        let most = match (stand.is_halted(), stand.probes().next().is_none()) {
             (false, _) => AT_ONCE,
             (true, true) if stand.probed_at() <= now => 1,
             (true, _) => return Ok(plan),
@@ -164,7 +164,12 @@ impl Sender {
             let position = row.position;
             // A caller who asks for a redelivery before the event's turn puts it among the retries.
             let is_asked_for = stand.retries.iter().any(|retry| retry.position == position);
-            if !is_asked_for && self.takes(endpoint, &row).await? {
+            let from = if is_asked_for {
+                None
+            } else {
+                self.takes(endpoint, &row).await?
+            };
+            if let Some(from) = from {
                 let Some(event_id) = event_id(&row) else {
                     let webhook_id = endpoint.webhook_id().to_string();
                     tracing::error!(
@@ -175,10 +180,16 @@ impl Sender {
                     plan.position = position;
                     continue;
                 };
-                let retry = Retry::of(&row, event_id, now);
-                if waiting.contains(&row.aggregate) {
+                let retry = Retry {
+                    postponed: from > now,
+                    ..Retry::of(&row, event_id, from.max(now))
+                };
+                if retry.postponed || waiting.contains(&row.aggregate) {
                     if plan.behind.len() >= PUT_BEHIND {
                         break;
+                    }
+                    if endpoint.in_order() {
+                        waiting.insert(row.aggregate.clone());
                     }
                     plan.behind.push(retry);
                 } else if plan.picks.len() < most {
@@ -221,6 +232,7 @@ impl Sender {
         };
         let again = Retry {
             tried_at: Some(ended),
+            postponed: false,
             ..pick.retry.clone()
         };
         let next = match (verdict, delay) {

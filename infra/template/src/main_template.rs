@@ -84,6 +84,7 @@ pub(crate) fn render(deployment: &Deployment, shift: Shift) -> Result<String, as
         max_receives: MAX_RECEIVES,
         audit_key: audit_key(),
         tables: deployment.tables().into_iter().map(TableText::of).collect(),
+        front: front(deployment, shift),
         functions: deployment
             .functions()
             .iter()
@@ -113,6 +114,7 @@ struct Main {
     max_receives: u32,
     audit_key: String,
     tables: Vec<TableText>,
+    front: Vec<PathText>,
     functions: Vec<FunctionText>,
     deployed: Vec<&'static Function>,
 }
@@ -157,6 +159,37 @@ impl Main {
 struct ParameterGroup {
     label: &'static str,
     names: Vec<&'static str>,
+}
+
+/// A path of the front.
+struct PathText {
+    path: String,
+    methods: Vec<MethodText>,
+}
+
+/// A method of a path, and who answers it: the function, or its alias.
+struct MethodText {
+    method: String,
+    answered_by: String,
+}
+
+/// What the front routes where.
+fn front(deployment: &Deployment, shift: Shift) -> Vec<PathText> {
+    let mut paths: BTreeMap<&'static str, Vec<MethodText>> = BTreeMap::new();
+    for function in deployment.functions() {
+        let which = alias(function, shift).map_or("Arn", |_| "Alias");
+        for route in function.routes().chain(deployment.preflights(function)) {
+            paths.entry(route.path).or_default().push(MethodText {
+                method: route.method.as_str().to_lowercase(),
+                answered_by: format!("{}.{which}", function.logical_id()),
+            });
+        }
+    }
+    let texts = paths.into_iter().map(|(path, methods)| PathText {
+        path: quoted(path),
+        methods,
+    });
+    texts.collect()
 }
 
 struct LaneText {
@@ -251,6 +284,8 @@ struct FunctionText {
     events: Vec<String>,
     /// The alias that CodeDeploy moves to new versions; `None`: callers get the newest code.
     alias: Option<&'static str>,
+    /// Whether the front calls it.
+    has_routes: bool,
     has_url: bool,
 }
 
@@ -273,7 +308,7 @@ impl FunctionText {
         for lane in &lanes {
             events.extend(lane_event(function, *lane));
         }
-        events.extend(other_events(deployment, function));
+        events.extend(other_events(function));
         Self {
             id: function.logical_id(),
             name: function.name,
@@ -290,10 +325,15 @@ impl FunctionText {
                 .map(|setting| (setting.name, setting.source.yaml()))
                 .collect(),
             events,
-            alias: (shift == Shift::Gradually && has_only_the_front(function)).then_some(ALIAS),
+            alias: alias(function, shift),
+            has_routes: function.routes().next().is_some(),
             has_url: matches!(function.kind, Kind::Stream(_)),
         }
     }
+}
+
+fn alias(function: &'static Function, shift: Shift) -> Option<&'static str> {
+    (shift == Shift::Gradually && has_only_the_front(function)).then_some(ALIAS)
 }
 
 /// Whether only the front calls a function. Whoever calls one that also keeps failed asynchronous invocations names the
@@ -378,7 +418,7 @@ fn lane_event(function: &'static Function, lane: Lane) -> Vec<String> {
     ]
 }
 
-fn other_events(deployment: &Deployment, function: &'static Function) -> Vec<String> {
+fn other_events(function: &'static Function) -> Vec<String> {
     match &function.kind {
         Kind::Relay => EVENT_LOG.lines().map(str::to_owned).collect(),
         Kind::Job(job) => {
@@ -406,23 +446,9 @@ fn other_events(deployment: &Deployment, function: &'static Function) -> Vec<Str
             );
             lines
         }
-        Kind::Api(_) => function
-            .routes()
-            .chain(deployment.preflights(function))
-            .flat_map(|route| {
-                [
-                    format!("{}:", route.event_name()),
-                    "  Type: Api".to_owned(),
-                    format!(
-                        "  Properties: {{RestApiId: !Ref Api, Path: {}, Method: {}}}",
-                        quoted(route.path),
-                        route.method.as_str()
-                    ),
-                ]
-            })
-            .collect(),
         Kind::DeadLetters => drained(),
-        Kind::Consumer(_) | Kind::Stream(_) => Vec::new(),
+        // What the front calls, the API itself says.
+        Kind::Api(_) | Kind::Consumer(_) | Kind::Stream(_) => Vec::new(),
     }
 }
 

@@ -146,6 +146,9 @@ pub struct Retry {
     /// A caller asked for it. It is sent although the event may have been delivered.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub redelivery: bool,
+    /// It is not to be known before it is due, so it is no probe of whether the endpoint is back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub postponed: bool,
 }
 
 impl Retry {
@@ -161,6 +164,7 @@ impl Retry {
             due_at,
             tried_at: None,
             redelivery: false,
+            postponed: false,
         }
     }
 

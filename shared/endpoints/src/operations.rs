@@ -170,6 +170,7 @@ impl Endpoints<'_> {
         };
         let retry = Retry {
             redelivery: true,
+            postponed: false,
             ..Retry::of(&row, event_id, transaction.now())
         };
         let key = Retry::key(self.table, id, retry.position);

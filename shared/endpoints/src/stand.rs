@@ -46,7 +46,7 @@ impl Stand {
     #[must_use]
     pub fn due(&self, retry: &Retry) -> Timestamp {
         let due = retry.due(&self.lane);
-        let first = self.retries.first();
+        let first = self.probes().next();
         let is_oldest = first.is_some_and(|first| first.position == retry.position);
         if is_oldest && self.is_halted() {
             due.min(self.probed_at())
@@ -60,6 +60,12 @@ impl Stand {
     pub fn next_due(&self, endpoint: &Endpoint) -> Option<Timestamp> {
         let candidates = self.candidates(endpoint).into_iter();
         let next = candidates.map(|retry| self.due(retry)).min();
-        next.or_else(|| self.is_halted().then(|| self.probed_at()))
+        let probed = (self.is_halted() && self.probes().next().is_none()).then(|| self.probed_at());
+        next.into_iter().chain(probed).min()
+    }
+
+    /// The retries by which an endpoint that is sent nothing new can be probed, the oldest event first.
+    pub fn probes(&self) -> impl Iterator<Item = &Retry> {
+        self.retries.iter().filter(|retry| !retry.postponed)
     }
 }

@@ -8,7 +8,7 @@ use events::{ContractInfo, Registry, nearest};
 
 use crate::{
     Access, DOMAINS, Domain, Function, Kind, Lane, Method, Parameter, Setting, Table, functions,
-    lane, parameters, pascal, spine_events, tables,
+    lane, parameters, spine_events, tables,
 };
 
 /// A declaration that cannot be deployed, and what to change.
@@ -42,22 +42,6 @@ impl Route {
         self.path
             .strip_prefix("/api/v1/")
             .map_or(self.path, |rest| rest.split('/').next().unwrap_or(rest))
-    }
-
-    /// The name of its event in the template: `PostWallets`, `GetWalletsUnder`.
-    #[must_use]
-    pub fn event_name(&self) -> String {
-        let words = self
-            .path
-            .trim_start_matches("/api/v1")
-            .split(['/', '.', '-', '_'])
-            .filter(|word| !word.is_empty())
-            .map(|word| if word == "{proxy+}" { "under" } else { word });
-        let mut name = pascal(&self.method.as_str().to_lowercase());
-        for word in words {
-            name.push_str(&pascal(word));
-        }
-        name
     }
 }
 

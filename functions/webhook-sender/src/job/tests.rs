@@ -242,11 +242,27 @@ impl World {
     }
 
     async fn feed_at(&self, position: u64, event_type: &str, account: &str) -> String {
+        self.feed_payload(
+            position,
+            event_type,
+            account,
+            &testkit::costs::sample(event_type),
+        )
+        .await
+    }
+
+    async fn feed_payload(
+        &self,
+        position: u64,
+        event_type: &str,
+        account: &str,
+        payload: &Value,
+    ) -> String {
         let clock = self.site().clock();
-        let mut envelope =
-            testkit::costs::envelope(event_type, &testkit::costs::sample(event_type));
+        let mut envelope = testkit::costs::envelope(event_type, payload);
         let id = clock.uuid().to_string();
         envelope["event_id"] = json!(id);
+        envelope["occurred_at"] = json!(clock.now());
         envelope["aggregate_id"] = json!(account);
         envelope["metadata"] = json!({ "tenant_id": format!("tenant-of-{account}") });
         let text = envelope.to_string();
@@ -695,37 +711,102 @@ async fn what_the_feed_no_longer_has_is_passed_over_and_said() {
     assert_eq!(world.counts(HERE)[&far], 1);
 }
 
+/// The member of the samples.
+fn member() -> events::MemberId {
+    let sample = testkit::costs::sample("cloud.minted");
+    let member = sample["member_id"].as_str().expect("a member");
+    member.parse().expect("an id")
+}
+
+impl World {
+    /// An endpoint of the member, in order.
+    async fn members_endpoint(&self) -> WebhookId {
+        let selection = WebhookSelection {
+            member_id: Some(member()),
+            ..every()
+        };
+        self.endpoint(HERE, selection, true).await
+    }
+
+    async fn contact(&self, wants_webhooks: bool, subname: Option<&str>) {
+        let mut contact = json!({
+            "member_id": member(), "email": "ada@example.com", "name": "Ada", "role": "member", "version": 1, "event_id": self.site().clock().uuid(),
+            "preferences": {"email_enabled": true, "in_app_enabled": true, "webhook_enabled": wants_webhooks},
+        });
+        if let Some(name) = subname {
+            contact["ens_subname"] = json!(name);
+        }
+        let key = contacts::key(&Table::domain("notifications"), &member());
+        self.site().put(&key, &contact).await;
+    }
+
+    /// A rate card of which members are to be told after a while.
+    async fn rate_card(&self, position: u64, told_after: Duration) -> String {
+        let mut card = testkit::costs::sample("cloud.rate_card_created");
+        card["notice_date"] = json!(self.site().clock().now().plus(told_after));
+        self.feed_payload(position, "cloud.rate_card_created", "card", &card)
+            .await
+    }
+}
+
 #[tokio::test]
 async fn a_members_endpoint_is_sent_what_they_get_a_notice_about_if_they_want_webhooks() {
     let world = world();
-    let sample = testkit::costs::sample("cloud.minted");
-    let member: events::MemberId = sample["member_id"]
-        .as_str()
-        .expect("a member")
-        .parse()
-        .expect("an id");
-    let selection = WebhookSelection {
-        member_id: Some(member.clone()),
-        ..every()
-    };
-    world.endpoint(HERE, selection, false).await;
-    let contact = |wants: bool| {
-        json!({
-            "member_id": member, "email": "ada@example.com", "name": "Ada", "role": "member", "version": 1, "event_id": world.site().clock().uuid(),
-            "preferences": {"email_enabled": true, "in_app_enabled": true, "webhook_enabled": wants},
-        })
-    };
-    let key = contacts::key(&Table::domain("notifications"), &member);
-    world.site().put(&key, &contact(false)).await;
+    world.members_endpoint().await;
+    world.contact(false, None).await;
     world.feed("cloud.minted", "ada").await;
     world.run().await;
     assert!(
         world.posted().is_empty(),
         "the member does not want webhooks"
     );
-    world.site().put(&key, &contact(true)).await;
+    world.contact(true, None).await;
     let wanted = world.feed("cloud.minted", "ada").await;
     world.feed("alert.treasury_backing_low", "treasury").await;
     world.run().await;
     assert_eq!(world.counts(HERE).into_keys().collect::<Vec<_>>(), [wanted]);
+}
+
+#[tokio::test]
+async fn a_rate_card_goes_to_endpoints_of_members_with_a_subname_on_its_day_of_notice() {
+    let world = world();
+    let id = world.members_endpoint().await;
+    world.contact(true, None).await;
+    world.rate_card(1, Duration::ZERO).await;
+    world.run().await;
+    assert!(world.posted().is_empty(), "the member has no subname");
+    world.contact(true, Some("ada.example.eth")).await;
+    let now = world.rate_card(2, Duration::ZERO).await;
+    let later = world.rate_card(3, 2 * DAY).await;
+    world.run().await;
+    assert_eq!(world.counts(HERE).into_keys().collect::<Vec<_>>(), [now]);
+    // An endpoint that is down is probed by other events, not by what nobody is to know yet.
+    world.answers(|_| answered(500));
+    for position in 4..4 + u64::from(HALTED_AFTER) + 2 {
+        world
+            .feed_at(position, "cloud.minted", &format!("account-{position}"))
+            .await;
+    }
+    world.pass(2 * HOUR).await;
+    assert!(
+        world.state(id).await.1.is_halted(0),
+        "the endpoint is halted"
+    );
+    assert!(
+        !world.counts(HERE).contains_key(&later),
+        "it was told too early"
+    );
+    world.answers(|_| answered(200));
+    world.pass(2 * HOUR).await;
+    assert!(
+        !world.counts(HERE).contains_key(&later),
+        "it was told too early"
+    );
+    world.site().clock().advance(2 * DAY);
+    world.pass(HOUR).await;
+    assert_eq!(world.counts(HERE).get(&later), Some(&1));
+    assert!(
+        world.state(id).await.2.is_empty(),
+        "nothing is left to be sent"
+    );
 }

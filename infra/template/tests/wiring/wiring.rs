@@ -184,25 +184,12 @@ fn with_more(consumers: usize) -> Model {
 /// the first that is added, nor at a domain with its API.
 const CONSUMERS: usize = 27;
 
-/// By how many consumers that goal is missed. SAM makes a permission for each method of each path, which is a third of all
-/// resources, and orders brought 25 of them.
-const MISSED: usize = 3;
-
 #[test]
-fn twenty_seven_consumers_have_room_but_for_what_is_missed() {
+fn twenty_seven_consumers_have_room() {
     let more = CONSUMERS.saturating_sub(topology::consumers().count());
-    let model = with_more(more - MISSED);
-    println!(
-        "with {} more consumers:\n{}",
-        more - MISSED,
-        headroom::table(&model)
-    );
+    let model = with_more(more);
+    println!("with {more} more consumers:\n{}", headroom::table(&model));
     assert_eq!(findings(&model), Vec::<String>::new());
-    let goal = findings(&with_more(more));
-    assert!(
-        !goal.is_empty(),
-        "the goal is met: nothing is missed any more"
-    );
 }
 
 #[test]
@@ -346,6 +333,17 @@ fn silence(model: &mut Model, metric: &str) {
     assert!(alarms.len() < before, "there is no alarm on {metric}");
 }
 
+/// Gives the front another route.
+fn route(model: &mut Model, path: &str, method: &str, function: &str) {
+    let uri = format!("arn:aws:lambda/functions/${{{function}.Arn}}/invocations");
+    let integration =
+        json!({ "type": "aws_proxy", "httpMethod": "POST", "uri": { "Fn::Sub": uri } });
+    let paths = &mut model.main["Resources"]["Api"]["Properties"]["DefinitionBody"]["paths"];
+    paths[path][method] = json!({ "x-amazon-apigateway-integration": integration });
+}
+
+const CLOUD_GET: &str =
+    "/Resources/Api/Properties/DefinitionBody/paths/~1api~1v1~1cloud~1{proxy+}/get";
 const RELAY: &str = "/Resources/OutboxRelayFunction/Properties";
 const STREAM: &str = "/Resources/OutboxRelayFunction/Properties/Events/EventLog/Properties";
 const LANE: &str = "/Resources/NotificationsStandardQueue/Properties";
@@ -525,7 +523,7 @@ const BROKEN: &[Broken] = &[
     ("stream mapping", "OutboxRelayFunction.EventLog", |m| set(&mut m.main, &format!("{STREAM}/Stream"), json!({ "Fn::GetAtt": ["CloudTable", "StreamArn"] }))),
     ("stream mapping", "EventsTable", |m| {
         let second = m.main.pointer(&format!("{RELAY}/Events/EventLog")).unwrap().clone();
-        set(&mut m.main, "/Resources/SystemApiFunction/Properties/Events/Second", second);
+        set(&mut m.main, "/Resources/SystemApiFunction/Properties/Events", json!({ "Second": second }));
     }),
 
     ("visibility", "NotificationsStandardQueue", |m| set(&mut m.main, &format!("{LANE}/VisibilityTimeout"), json!(199))),
@@ -687,12 +685,17 @@ const BROKEN: &[Broken] = &[
     ("front", "Api", |m| set(&mut m.main, "/Resources/Api/Properties/MethodSettings/0/MetricsEnabled", json!(true))),
     ("front", "CloudApiFunction", |m| set(&mut m.main, "/Resources/CloudApiFunction/Properties/Timeout", json!(29))),
     ("front", "CloudApiFunction", |m| remove(&mut m.main, "/Resources/CloudApiFunction/Properties/Environment/Variables/AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH")),
-    ("front", "CloudApiFunction.GetCloudUnder", |m| set(&mut m.main, "/Resources/CloudApiFunction/Properties/Events/GetCloudUnder/Properties/Method", json!("ANY"))),
-    ("front", "CloudApiFunction.GetCloudUnder", |m| remove(&mut m.main, "/Resources/CloudApiFunction/Properties/Events/GetCloudUnder/Properties/RestApiId")),
-    ("front", "CloudApiFunction.GetCloudUnder", |m| set(&mut m.main, "/Resources/CloudApiFunction/Properties/Events/GetCloudUnder/Properties/Path", json!("/cloud"))),
-    ("front", "MemberApiFunction", |m| set(&mut m.main, "/Resources/CloudApiFunction/Properties/Events/GetCloudUnder/Properties/Path", json!("/api/v1/members/cloud"))),
-    ("front", "CloudApiFunction.PostCloudUnder", |m| set(&mut m.main, "/Resources/CloudApiFunction/Properties/Events/GetCloudUnder/Properties/Method", json!("POST"))),
-    ("front", "CloudApiFunction", |m| set(&mut m.main, "/Resources/CloudApiFunction/Properties/Events/GetCloudUnder/Type", json!("HttpApi"))),
+    ("front", "CloudApiFunction", |m| set(&mut m.main, "/Resources/CloudApiFunction/Properties/Events", json!({ "Get": { "Type": "HttpApi" } }))),
+    ("front", "CloudApiFunction", |m| set(&mut m.main, "/Resources/CloudApiFunction/Properties/Events", json!({ "Get": { "Type": "Api" } }))),
+    ("front", "CloudApiFunction", |m| remove(&mut m.main, "/Resources/CloudApiFunctionFrontPermission")),
+    ("front", "CloudApiFunction", |m| set(&mut m.main, "/Resources/CloudApiFunctionFrontPermission/Properties/SourceArn", json!("*"))),
+    ("front", "AnalyticsFunction", |m| set(&mut m.main, "/Resources/CloudApiFunctionFrontPermission/Properties/FunctionName", json!({ "Ref": "AnalyticsFunction" }))),
+    ("front", "ANY /api/v1/cloud/{proxy+}", |m| route(m, "/api/v1/cloud/{proxy+}", "any", "CloudApiFunction")),
+    ("front", "GET /api/v1/cloud/{proxy+}", |m| set(&mut m.main, &format!("{CLOUD_GET}/x-amazon-apigateway-integration/httpMethod"), json!("GET"))),
+    ("front", "GET /api/v1/cloud/{proxy+}", |m| set(&mut m.main, &format!("{CLOUD_GET}/x-amazon-apigateway-integration/uri"), json!("arn:aws"))),
+    ("front", "NoFunction", |m| route(m, "/api/v1/cloud/{proxy+}", "head", "NoFunction")),
+    ("front", "/cloud", |m| route(m, "/cloud", "get", "CloudApiFunction")),
+    ("front", "GET /api/v1/members/{proxy+}", |m| route(m, "/api/v1/members/cloud", "get", "CloudApiFunction")),
 
     ("alarms of dead letters", "notifications", |m| remove(&mut m.aws_only, "/Resources/NotificationsLettersWarning")),
     ("alarms of dead letters", "notifications", |m| remove(&mut m.aws_only, "/Resources/NotificationsLettersUnhandled")),

@@ -1,10 +1,10 @@
 //! Logs, tables, and the API.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::super::model::{Model, entries, list, reference, resources, text};
+use super::super::model::{Model, entries, list, reference, resources};
 use super::{Finding, GATEWAY_SECONDS, finding};
 
 pub(super) fn logs(model: &Model) -> Vec<Finding> {
@@ -164,19 +164,94 @@ pub(super) fn front(model: &Model) -> Vec<Finding> {
             ));
         }
     }
-    let mut routes: BTreeMap<(String, String), &str> = BTreeMap::new();
     for function in model.functions() {
-        for (event, _) in function.events("HttpApi") {
+        for kind in ["Api", "HttpApi"] {
+            for (event, _) in function.events(kind) {
+                findings.push(finding(
+                    function.id,
+                    format!("{event}: an event of type {kind} makes a permission of its own: put the route into the Api's DefinitionBody"),
+                ));
+            }
+        }
+    }
+    let body = &model.main["Resources"]["Api"]["Properties"]["DefinitionBody"];
+    let paths: BTreeMap<&str, &Value> = entries(&body["paths"]).collect();
+    let mut routes: BTreeMap<(&str, String), &str> = BTreeMap::new();
+    for (path, methods) in paths {
+        let is_outside = ["/health", "/dashboard", "/dashboard/{proxy+}"];
+        if !is_outside.contains(&path) && !path.starts_with("/api/v1/") {
             findings.push(finding(
-                function.id,
-                format!(
-                    "{event}: an HttpApi event makes no route on some local AWS: use Type: Api"
-                ),
+                path,
+                "every path but /health and /dashboard must be under /api/v1",
             ));
         }
-        let events = function.events("Api");
-        if events.is_empty() {
+        for (method, operation) in entries(methods) {
+            let method = method.to_uppercase();
+            let name = format!("{method} {path}");
+            if !["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"].contains(&method.as_str()) {
+                findings.push(finding(&name, format!("Method {method}: use one of GET, POST, PUT, PATCH, DELETE, OPTIONS (ANY answers 403 locally)")));
+            }
+            let integration = &operation["x-amazon-apigateway-integration"];
+            if integration["type"] != "aws_proxy" || integration["httpMethod"] != "POST" {
+                findings.push(finding(
+                    &name,
+                    "Lambda is called by POST, as type aws_proxy: the function reads the whole request",
+                ));
+            }
+            let Some(function) = invoked(integration) else {
+                findings.push(finding(&name, "its uri names no function"));
+                continue;
+            };
+            let prefix = prefix(path);
+            // A preflight asks about a path, even if another function serves the path with another method.
+            if let Some((_, other)) = routes.iter().find(|((known, by), owner)| {
+                self::prefix(known) == prefix
+                    && *by == method
+                    && method != "OPTIONS"
+                    && **owner != function
+            }) {
+                findings.push(finding(
+                    &name,
+                    format!("{method} of {prefix} belongs to {other}: each method of a prefix has one owner"),
+                ));
+            }
+            routes.insert((path, method), function);
+        }
+    }
+    let called: BTreeSet<&str> = routes.into_values().collect();
+    let known: BTreeSet<&str> = model.functions().iter().map(|one| one.id).collect();
+    for unknown in called.difference(&known) {
+        findings.push(finding(
+            *unknown,
+            "the front calls it, and it is no function",
+        ));
+    }
+    let permitted: Vec<&Value> = resources(&model.main, "AWS::Lambda::Permission")
+        .map(|(_, permission)| permission)
+        .filter(|permission| permission["Principal"] == "apigateway.amazonaws.com")
+        .collect();
+    for function in model.functions() {
+        let is_it = |permission: &&&Value| {
+            let name = reference(&permission["FunctionName"]).unwrap_or_default();
+            name.trim_end_matches(".Alias") == function.id
+        };
+        let permission = permitted.iter().find(is_it);
+        if !called.contains(function.id) {
+            if permission.is_some() {
+                findings.push(finding(
+                    function.id,
+                    "the front may call it, and has no route to it",
+                ));
+            }
             continue;
+        }
+        let of_the_api =
+            "arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${Api}/*";
+        if permission.is_none_or(|permission| permission["SourceArn"]["Fn::Sub"] != of_the_api) {
+            findings.push(finding(
+                function.id,
+                "the front has a route to it: it needs an AWS::Lambda::Permission for this API and no other",
+            ));
         }
         if model
             .largest(function.property("Timeout"))
@@ -194,52 +269,18 @@ pub(super) fn front(model: &Model) -> Vec<Finding> {
         {
             findings.push(finding(function.id, "its router would see the stage in paths: set AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH: \"true\""));
         }
-        for (event, properties) in events {
-            let name = format!("{}.{event}", function.id);
-            if reference(&properties["RestApiId"]) != Some("Api") {
-                findings.push(finding(
-                    &name,
-                    "set RestApiId: !Ref Api, or SAM makes a second API",
-                ));
-            }
-            let path = text(&properties["Path"]).unwrap_or_default();
-            let method = text(&properties["Method"])
-                .unwrap_or_default()
-                .to_uppercase();
-            if !["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"].contains(&method.as_str()) {
-                findings.push(finding(&name, format!("Method {method}: use one of GET, POST, PUT, PATCH, DELETE, OPTIONS (ANY answers 403 locally)")));
-            }
-            let is_outside = ["/health", "/dashboard", "/dashboard/{proxy+}"];
-            if !is_outside.contains(&path.as_str()) && !path.starts_with("/api/v1/") {
-                findings.push(finding(
-                    &name,
-                    format!(
-                        "path {path}: every path but /health and /dashboard must be under /api/v1"
-                    ),
-                ));
-            }
-            if let Some(other) = routes.insert((path.clone(), method.clone()), function.id) {
-                findings.push(finding(
-                    &name,
-                    format!("{method} {path} already belongs to {other}"),
-                ));
-            }
-            let prefix = prefix(&path);
-            // A preflight asks about a path, even if another function serves the path with another method.
-            if let Some((_, other)) = routes.iter().find(|((known, by), owner)| {
-                self::prefix(known) == prefix
-                    && *by == method
-                    && method != "OPTIONS"
-                    && **owner != function.id
-            }) {
-                findings.push(finding(
-                    &name,
-                    format!("{method} of {prefix} belongs to {other}: each method of a prefix has one owner"),
-                ));
-            }
-        }
     }
     findings
+}
+
+/// The function that an integration invokes, itself or by its alias.
+fn invoked(integration: &Value) -> Option<&str> {
+    let uri = integration["uri"]["Fn::Sub"].as_str()?;
+    let (_, named) = uri.split_once("/functions/${")?;
+    let (named, _) = named.split_once("}/invocations")?;
+    named
+        .strip_suffix(".Arn")
+        .or_else(|| named.strip_suffix(".Alias"))
 }
 
 /// What a function owns: `/health`, or the first segment after `/api/v1`.
