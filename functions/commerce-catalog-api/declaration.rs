@@ -2,7 +2,7 @@
 
 use crate::{
     Access,
-    Action::{BatchGet, Check, Get, Put, Query},
+    Action::{BatchGet, Check, Delete, Get, Put, Query},
     Api, Function, Kind, Method,
     functions::commerce_pricing_api,
     tables,
@@ -11,8 +11,12 @@ use crate::{
 /// The function's declaration.
 pub const FUNCTION: Function = Function::new(
     "commerce-catalog-api",
-    "Products and stock, under /api/v1/products and /stock.",
+    "Products, their categories and stock, under /api/v1/products, /categories and /stock.",
     Kind::Api(Api::of(&[
+        (Method::Get, "/api/v1/categories"),
+        (Method::Delete, "/api/v1/categories/{proxy+}"),
+        (Method::Get, "/api/v1/categories/{proxy+}"),
+        (Method::Put, "/api/v1/categories/{proxy+}"),
         (Method::Get, "/api/v1/products"),
         (Method::Delete, "/api/v1/products/{proxy+}"),
         (Method::Get, "/api/v1/products/{proxy+}"),
@@ -25,7 +29,7 @@ pub const FUNCTION: Function = Function::new(
 .with_domains(&["commerce"])
 .owning(&[Access::to(
     &commerce_pricing_api::TABLE,
-    &[Check, Get, BatchGet, Query, Put],
+    &[Check, Get, BatchGet, Query, Put, Delete],
 )])
-// The history of a product or a stock is its events.
+// The history of a product, a category or a stock is its events.
 .reading(&[Access::to(&tables::EVENTS, &[Query])]);

@@ -11,7 +11,7 @@ use crate::{
 /// The function's declaration.
 pub const FUNCTION: Function = Function::new(
     "commerce-checkout-api",
-    "Customers, their carts and their orders, under /api/v1/customers, /carts and /orders.",
+    "Customers, their carts, quotes and orders, under /api/v1/customers, /carts, /quotes and /orders.",
     Kind::Api(Api::of(&[
         (Method::Post, "/api/v1/carts"),
         (Method::Delete, "/api/v1/carts/{proxy+}"),
@@ -25,6 +25,10 @@ pub const FUNCTION: Function = Function::new(
         (Method::Post, "/api/v1/orders"),
         (Method::Get, "/api/v1/orders/{proxy+}"),
         (Method::Post, "/api/v1/orders/{proxy+}"),
+        (Method::Get, "/api/v1/quotes"),
+        (Method::Post, "/api/v1/quotes"),
+        (Method::Get, "/api/v1/quotes/{proxy+}"),
+        (Method::Post, "/api/v1/quotes/{proxy+}"),
     ])),
 )
 .with_domains(&["commerce"])
@@ -32,5 +36,5 @@ pub const FUNCTION: Function = Function::new(
     &commerce_pricing_api::TABLE,
     &[Check, Get, BatchGet, Query, Put, Delete],
 )])
-// The history of a customer and the timeline of an order are their events.
+// The histories of a customer and of a quote and the timeline of an order are their events.
 .reading(&[Access::to(&tables::EVENTS, &[Query])]);

@@ -1,5 +1,7 @@
 //! The declaration of `commerce-order-timer`.
 
+use events::{Contract, contracts::quote::Expired};
+
 use crate::{
     Access,
     Action::{BatchGet, Delete, Get, Put, Query},
@@ -13,7 +15,7 @@ pub const SCHEDULE: Parameter = Parameter::new(
     Group::Commerce,
     crate::parameters::SCHEDULE_FORM,
     "rate(1 minute)",
-    "When orders that take too long are looked for.",
+    "When orders that take too long, and quotes whose time is over, are looked for.",
 );
 
 /// How long an order may be pending.
@@ -37,10 +39,10 @@ pub const UNPAID: Parameter = Parameter::new(
 /// The function's declaration.
 pub const FUNCTION: Function = Function::new(
     "commerce-order-timer",
-    "Names orders that are stuck, and cancels those that took too long.",
+    "Names orders that are stuck, cancels those that took too long, and ends quotes whose time is over.",
     Kind::Job(Job {
         schedule: &SCHEDULE,
-        looks_for: "Orders that take too long.",
+        looks_for: "Orders that take too long, and quotes whose time is over.",
         only_with: None,
         timeout: 60,
         on_error: "commerce-order-timer keeps failing: orders that took too long are not cancelled and keep their credit and goods; \
@@ -56,6 +58,7 @@ pub const FUNCTION: Function = Function::new(
     }),
 )
 .with_domains(&["commerce"])
+.emitting(&[Expired::TYPE])
 .owning(&[Access::to(
     &commerce_pricing_api::TABLE,
     &[Get, BatchGet, Query, Put, Delete],

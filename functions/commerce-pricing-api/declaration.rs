@@ -6,12 +6,13 @@ use crate::{
     Api, Function, Kind, Method, Table, tables,
 };
 
-/// The domain's table.
+/// The domain's table. Only rows by which quotes are found expire.
 pub const TABLE: Table = Table::new(
     "Commerce",
     "COMMERCE_TABLE",
     "Prices, stock, customers, orders and credit.",
-);
+)
+.expiring();
 
 /// The function's declaration.
 pub const FUNCTION: Function = Function::new(
@@ -28,6 +29,7 @@ pub const FUNCTION: Function = Function::new(
     ])),
 )
 .with_domains(&["commerce"])
-.owning(&[Access::to(&TABLE, &[Get, BatchGet, Put])])
+// A change of a price says whether open quotes name the sku.
+.owning(&[Access::to(&TABLE, &[Get, BatchGet, Query, Put])])
 // The history of a price is its events.
 .reading(&[Access::to(&tables::EVENTS, &[Query])]);

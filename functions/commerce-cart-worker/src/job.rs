@@ -1,11 +1,17 @@
-//! The job: calculates open carts anew after a change of what their lines follow from.
+//! The job: calculates open carts anew after a change of what their lines follow from, and compares open quotes with prices.
 //!
 //! A page takes the next carts of the earliest change and saves those that come out otherwise, together with the place where the next
 //! page goes on. A cart is calculated by what holds now, so a page that is done twice changes nothing the second time, and a cart that
 //! was changed by its customer meanwhile is up to date already.
+//!
+//! After the carts of a sku come the open quotes with a line of it. One that locks prices too far from those of now is flagged, once.
+//!
+//! A page that finds no such change takes the next products of the earliest category that is being deleted, and puts them into the one
+//! that they go to; then the categories below it; and then it deletes the category. What has gone is not found again, so no position is
+//! kept.
 
 use async_trait::async_trait;
-use commerce::operations::Commerce;
+use commerce::operations::{Commerce, Reassigned};
 use consumer::{
     Failure,
     schedule::{self, Next, Paged},
@@ -42,7 +48,8 @@ impl schedule::Job for CartWorker {
     type Cursor = ();
 
     async fn has_work(&self, _: Timestamp) -> Result<bool, Failure> {
-        Ok(self.commerce().has_refresh().await?)
+        let commerce = self.commerce();
+        Ok(commerce.has_refresh().await? || commerce.has_reassignment().await?)
     }
 
     async fn page(
@@ -50,20 +57,33 @@ impl schedule::Job for CartWorker {
         _: Option<&()>,
         mut transaction: Transaction,
     ) -> Result<Paged<()>, Failure> {
-        let refreshed = self.commerce().refresh_carts(&mut transaction).await?;
+        let refreshed = self.commerce().refresh_next(&mut transaction).await?;
         let Some(refreshed) = refreshed else {
-            return Ok(Paged::new(transaction, Next::End));
+            let reassigned = self.commerce().reassign(&mut transaction).await?;
+            return Ok(match reassigned {
+                None => Paged::new(transaction, Next::End),
+                Some(reassigned) => counted(transaction, reassigned),
+            });
         };
         let left = u64::try_from(refreshed.left.len()).unwrap_or(u64::MAX);
         let page = Paged::new(transaction, Next::From(()))
             .count("seen", refreshed.seen)
             .count("changed", refreshed.changed)
+            .count("quotes", refreshed.quotes)
+            .count("flagged", refreshed.flagged)
             .count("left", left);
         let notes = refreshed.left.into_iter();
-        Ok(notes.fold(page, |page, (cart_id, why)| {
-            page.note(format!("cart {cart_id} stays as it is: {why}"))
+        Ok(notes.fold(page, |page, (what, why)| {
+            page.note(format!("{what} stays as it is: {why}"))
         }))
     }
+}
+
+fn counted(transaction: Transaction, reassigned: Reassigned) -> Paged<()> {
+    Paged::new(transaction, Next::From(()))
+        .count("products", reassigned.products)
+        .count("categories", reassigned.categories)
+        .count("deleted", reassigned.deleted)
 }
 
 #[cfg(test)]

@@ -41,8 +41,13 @@ fn subjects(event: &Event) -> Vec<Subject> {
         Event::Tier(event) => vec![Subject::Tier(event.tier.clone())],
         Event::Customer(event) => vec![Subject::Customer(event.customer_id.clone())],
         Event::Stock(event) if flips(event) => vec![Subject::Sku(event.sku.clone())],
-        // The event of the stock itself says so.
-        Event::ProductUpdated(event) if event.change_type == ChangeType::StockStatusChanged => {
+        // The event of the stock itself says so; and nothing of a line follows from the category.
+        Event::ProductUpdated(event)
+            if matches!(
+                event.change_type,
+                ChangeType::StockStatusChanged | ChangeType::CategoryChanged
+            ) =>
+        {
             Vec::new()
         }
         Event::Stock(_) => Vec::new(),
@@ -115,7 +120,9 @@ mod tests {
         assert!(skus.contains(&"sku/gone".to_owned()), "{skus:?}");
         let own = format!("sku/{}", event.product.variants[0].sku);
         assert!(skus.contains(&own), "{skus:?}");
-        event.change_type = ChangeType::StockStatusChanged;
-        assert!(of(&Event::ProductUpdated(event)).is_empty());
+        for nothing in [ChangeType::StockStatusChanged, ChangeType::CategoryChanged] {
+            event.change_type = nothing;
+            assert!(of(&Event::ProductUpdated(event.clone())).is_empty());
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! What each endpoint reads, decides and writes.
 
+pub mod categories;
 pub mod products;
 
 use std::sync::Arc;

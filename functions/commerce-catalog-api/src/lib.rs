@@ -1,4 +1,4 @@
-//! `commerce-catalog-api`: products and stock over HTTP.
+//! `commerce-catalog-api`: products, their categories and stock over HTTP.
 //!
 //! * [`router`]: its endpoints. The OpenAPI document is generated from them.
 //! * [`handler`]: what each endpoint reads, decides and writes.

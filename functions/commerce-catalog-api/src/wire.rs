@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 
 use commerce::{
+    category::{self, MOST_VALUES},
     price::PriceList,
     product::{MOST_ATTRIBUTES, MOST_VARIANTS},
     stock::LARGEST_STOCK,
 };
 use events::{
-    ProductId, Sequence, Sku, Text, Timestamp,
+    CategoryId, ProductId, Sequence, Sku, Slug, Text, Timestamp,
     contracts::{
+        category::{AttributeDefinition, AttributeType},
         price::{Currency, TaxCategory},
         product::{Attribute, ProductStatus, Variant, Visibility},
         stock::StockStatus,
@@ -137,6 +139,9 @@ pub struct ProductRequest {
     /// How it is taxed; if absent, `standard`.
     #[serde(default)]
     pub tax_category: TaxCategory,
+    /// The category that it is in; if absent, none.
+    #[serde(default)]
+    pub category_id: Option<CategoryId>,
     /// Its variants, 1 to 45.
     #[schemars(length(min = 1, max = MOST_VARIANTS))]
     pub variants: Vec<VariantInput>,
@@ -155,6 +160,8 @@ pub struct ProductReceipt {
     pub visibility: Visibility,
     /// How it is taxed.
     pub tax_category: TaxCategory,
+    /// The category that it is in; null if it is in none.
+    pub category_id: Option<CategoryId>,
     /// Whether it was taken out of the catalogue.
     pub deleted: bool,
     /// When it was put into the catalogue.
@@ -189,4 +196,138 @@ pub struct ProductAnswer {
     pub description: Option<Text<2000>>,
     /// Its variants.
     pub variants: Vec<VariantAnswer>,
+}
+
+/// The path parameter of a category.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub struct CategoryPath {
+    /// The category's id.
+    pub category_id: CategoryId,
+}
+
+/// What a category says of an attribute of its products' variants.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub struct AttributeDefinitionInput {
+    /// The attribute's name.
+    pub name: Text<50>,
+    /// What its values are.
+    #[serde(rename = "type")]
+    pub attribute_type: AttributeType,
+    /// The values of an `enum`, 1 to 50; for the other types absent.
+    #[serde(default)]
+    #[schemars(length(max = MOST_VALUES))]
+    pub values: Vec<Text<200>>,
+    /// Whether customers can narrow a list of products by it; if absent, they cannot.
+    #[serde(default)]
+    pub filterable: bool,
+}
+
+impl From<&AttributeDefinitionInput> for AttributeDefinition {
+    fn from(input: &AttributeDefinitionInput) -> Self {
+        Self {
+            name: input.name.clone(),
+            attribute_type: input.attribute_type,
+            values: input.values.clone(),
+            filterable: input.filterable,
+        }
+    }
+}
+
+/// Make a category, or replace what is said of it.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub struct CategoryRequest {
+    /// The category that it stands below; if absent, it stands at the top.
+    #[serde(default)]
+    pub parent_id: Option<CategoryId>,
+    /// What it is called.
+    pub name: Text<200>,
+    /// Its part of the path. Of the categories below the same one no two have the same.
+    pub slug: Slug,
+    /// Its place among those below the same category, the lowest first; if absent, 0.
+    #[serde(default)]
+    #[schemars(range(max = 1_000_000))]
+    pub position: u32,
+    /// What it says of the attributes of its products' variants, at most 30.
+    #[serde(default)]
+    #[schemars(length(max = category::MOST_ATTRIBUTES))]
+    pub attributes: Vec<AttributeDefinitionInput>,
+}
+
+/// Delete a category.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub struct DeleteCategoryRequest {
+    /// Where its products and the categories below it go. It is needed if there are any.
+    #[serde(default)]
+    pub reassign_to: Option<CategoryId>,
+}
+
+/// How a category stands.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct CategoryReceipt {
+    /// The category's id.
+    pub category_id: CategoryId,
+    /// The category that it stands below; null at the top.
+    pub parent_id: Option<CategoryId>,
+    /// What it is called.
+    pub name: Text<200>,
+    /// Its part of the path.
+    pub slug: Slug,
+    /// Its place among those below the same category.
+    pub position: u32,
+    /// Where its products and the categories below it go, while it is being deleted; else null.
+    pub reassigned_to: Option<CategoryId>,
+    /// Whether it was deleted.
+    pub deleted: bool,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it changed last.
+    pub updated_at: Timestamp,
+    /// Who changed it last.
+    pub updated_by: Text<256>,
+    /// The version: every change increases it by one.
+    pub version: Sequence,
+}
+
+/// A category where it stands.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct CategoryNode {
+    /// The category's id.
+    pub category_id: CategoryId,
+    /// The category that it stands below; null at the top.
+    pub parent_id: Option<CategoryId>,
+    /// What it is called.
+    pub name: Text<200>,
+    /// Its part of the path.
+    pub slug: Slug,
+    /// Its place among those below the same category.
+    pub position: u32,
+    /// The slugs from the top down to it, joined by `/`.
+    pub path: String,
+    /// How many categories stand above it, and it: 1 at the top, at most 8.
+    pub depth: usize,
+    /// Where its products and the categories below it go, while it is being deleted; else null.
+    pub reassigned_to: Option<CategoryId>,
+}
+
+/// All categories.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct CategoryTree {
+    /// Each category comes before those below it; those below the same one come by position, then by name.
+    pub items: Vec<CategoryNode>,
+}
+
+/// A category with where it stands.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct CategoryAnswer {
+    /// How it stands.
+    #[serde(flatten)]
+    pub category: CategoryReceipt,
+    /// The slugs from the top down to it, joined by `/`.
+    pub path: String,
+    /// How many categories stand above it, and it: 1 at the top, at most 8.
+    pub depth: usize,
+    /// What it says of the attributes of its products' variants.
+    pub attributes: Vec<AttributeDefinition>,
+    /// The categories directly below it.
+    pub children: Vec<CategoryNode>,
 }

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use commerce_catalog_api::{handler::App, router};
+use http::Method;
 use outbox::Table;
 use serde_json::{Value, json};
 use testkit::service::{Answer, Service};
@@ -231,4 +232,246 @@ async fn the_largest_product_is_taken_and_a_larger_one_is_refused() {
     }
     let larger = service.put(PRODUCT, "4", &larger).await;
     assert_eq!(larger.refusal(), (422, "product-too-large"));
+}
+
+const CHAIRS: &str = "/api/v1/categories/chairs";
+
+async fn delete_to(service: &Service, path: &str, key: &str, to: &str) -> Answer {
+    let request = service.request(Method::DELETE, path);
+    let request = request.header("idempotency-key", key);
+    service.send(request, &json!({ "reassign_to": to })).await
+}
+
+#[tokio::test]
+async fn categories_are_made_shown_with_their_paths_moved_and_deleted() {
+    let service = service().await;
+    let put = async |id: &str, key: &str, body: Value| {
+        service
+            .put(&format!("/api/v1/categories/{id}"), key, &body)
+            .await
+    };
+    assert_eq!(service.get(CHAIRS).await.refusal(), (404, "not-found"));
+    let seats = json!({ "name": "Seats", "slug": "seats", "position": 2 });
+    assert_eq!(put("seats", "1", seats).await.status, 200);
+    let chairs = json!({ "name": "Chairs", "slug": "chairs", "parent_id": "seats" });
+    let made = put("chairs", "2", chairs.clone()).await;
+    assert_eq!(made.body["version"], 1, "{made:?}");
+    let office = json!({ "name": "Office", "slug": "office", "parent_id": "chairs" });
+    put("office", "3", office.clone()).await;
+    // What is so already changes nothing.
+    assert_eq!(put("chairs", "4", chairs).await.body["version"], 1);
+    let shown = service.get(CHAIRS).await.body;
+    assert_eq!(
+        (&shown["path"], &shown["depth"], &shown["attributes"]),
+        (&json!("seats/chairs"), &json!(2), &json!([]))
+    );
+    assert_eq!(shown["children"][0]["path"], "seats/chairs/office");
+    // It takes along what stands below it.
+    let top = json!({ "name": "Chairs", "slug": "chairs", "position": 1 });
+    assert_eq!(put("chairs", "5", top).await.body["version"], 2);
+    let listed = service.get("/api/v1/categories").await.body;
+    let paths: Vec<&Value> = listed["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| &item["path"])
+        .collect();
+    assert_eq!(paths, ["chairs", "chairs/office", "seats"]);
+    let history = service.get(&format!("{CHAIRS}/history")).await.body;
+    let moved = &history["items"][1]["payload"];
+    assert_eq!(
+        (
+            &moved["change_type"],
+            &moved["previous_path"],
+            &moved["path"],
+            &moved["previous_values"]
+        ),
+        (
+            &json!("moved"),
+            &json!("seats/chairs"),
+            &json!("chairs"),
+            &json!({ "parent_id": "seats", "position": 0 })
+        )
+    );
+    let gone = service.delete("/api/v1/categories/seats", "6").await;
+    assert_eq!(gone.body["deleted"], true, "{gone:?}");
+    let twice = service.delete("/api/v1/categories/seats", "7").await;
+    assert_eq!(twice.refusal(), (404, "not-found"));
+    let back = put("seats", "8", json!({ "name": "Seats", "slug": "seats" })).await;
+    assert_eq!(back.refusal(), (409, "category-deleted"));
+}
+
+#[tokio::test]
+async fn a_category_that_cannot_be_as_it_is_asked_for_is_refused_by_name() {
+    let service = service().await;
+    let put = async |id: &str, key: &str, body: Value| {
+        service
+            .put(&format!("/api/v1/categories/{id}"), key, &body)
+            .await
+    };
+    let of = |parent: &str, slug: &str| json!({ "name": "x", "slug": slug, "parent_id": parent });
+    put("chairs", "1", json!({ "name": "Chairs", "slug": "chairs" })).await;
+    put("office", "2", of("chairs", "office")).await;
+    for (number, (id, parent)) in [
+        ("chairs", "chairs"),
+        ("chairs", "office"),
+        ("new", "nowhere"),
+        ("new", "new"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let refused = put(id, &format!("parent-{number}"), of(parent, "x")).await;
+        assert_eq!(
+            refused.refusal(),
+            (422, "invalid-request"),
+            "{id}, {parent}"
+        );
+        assert_eq!(refused.pointers(), ["/parent_id"]);
+    }
+    let taken = put("new", "3", of("chairs", "office")).await;
+    assert_eq!(taken.refusal(), (409, "slug-taken"));
+    assert_eq!(taken.body["category_id"], "office");
+    let shape = put("new", "4", json!({ "name": "x", "slug": "Not a slug" })).await;
+    assert_eq!(shape.pointers(), ["/slug"]);
+    let attributes =
+        json!({ "name": "x", "slug": "x", "attributes": [{ "name": "colour", "type": "enum" }] });
+    let attributes = put("new", "5", attributes).await;
+    assert_eq!(attributes.pointers(), ["/attributes/0/values"]);
+    let children = service.delete(CHAIRS, "6").await;
+    assert_eq!(children.refusal(), (409, "category-has-children"));
+    for (key, to) in [("7", "chairs"), ("8", "office"), ("9", "nowhere")] {
+        let refused = delete_to(&service, CHAIRS, key, to).await;
+        assert_eq!(refused.refusal(), (422, "invalid-request"), "{to}");
+        assert_eq!(refused.pointers(), ["/reassign_to"]);
+    }
+    put(
+        "stools",
+        "10",
+        json!({ "name": "Stools", "slug": "stools" }),
+    )
+    .await;
+    put("other", "11", of("stools", "office")).await;
+    let taken = delete_to(&service, CHAIRS, "12", "stools").await;
+    assert_eq!(taken.refusal(), (409, "slug-taken"));
+    assert_eq!(service.history("category#chairs").await.len(), 1);
+}
+
+#[tokio::test]
+async fn products_are_in_categories_that_exist_and_their_attributes_are_as_these_say() {
+    let service = service().await;
+    let category = json!({ "name": "Chairs", "slug": "chairs", "attributes": [
+        { "name": "colour", "type": "enum", "values": ["blue", "red"], "filterable": true },
+        { "name": "height", "type": "number" },
+    ] });
+    let in_category = |category: &str, height: &str| {
+        json!({
+            "name": "Chair", "status": "active", "visibility": "public", "category_id": category,
+            "variants": [{ "sku": "A" }, { "sku": "B", "attributes": [
+                { "name": "colour", "value": "blue" }, { "name": "height", "value": height },
+            ] }],
+        })
+    };
+    let unknown = service
+        .put(PRODUCT, "1", &in_category("chairs", "45"))
+        .await;
+    assert_eq!(unknown.refusal(), (422, "invalid-request"));
+    assert_eq!(unknown.pointers(), ["/category_id"]);
+    service.put(CHAIRS, "2", &category).await;
+    let high = service
+        .put(PRODUCT, "3", &in_category("chairs", "high"))
+        .await;
+    assert_eq!(high.pointers(), ["/variants/1/attributes/1/value"]);
+    let made = service
+        .put(PRODUCT, "4", &in_category("chairs", "45"))
+        .await;
+    assert_eq!(made.body["category_id"], "chairs", "{made:?}");
+    let listed = service.get(&format!("{CHAIRS}/products")).await.body;
+    assert_eq!(listed["items"], json!([made.body]));
+    let full = service.delete(CHAIRS, "5").await;
+    assert_eq!(full.refusal(), (409, "category-has-products"));
+
+    let other = json!({ "name": "Stools", "slug": "stools" });
+    service.put("/api/v1/categories/stools", "6", &other).await;
+    // Closing: nothing is put into it any more, and it is still shown.
+    let closing = delete_to(&service, CHAIRS, "7", "stools").await;
+    assert_eq!(
+        (&closing.body["deleted"], &closing.body["reassigned_to"]),
+        (&json!(false), &json!("stools"))
+    );
+    let again = delete_to(&service, CHAIRS, "8", "stools").await;
+    assert_eq!(again.refusal(), (409, "category-closing"));
+    let renamed = service.put(CHAIRS, "9", &category).await;
+    assert_eq!(renamed.refusal(), (409, "category-closing"));
+    let late = service
+        .put("/api/v1/products/LATE", "10", &product(&["C"]))
+        .await;
+    assert_eq!(late.status, 200, "{late:?}");
+    let mut late = product(&["C"]);
+    late["category_id"] = json!("chairs");
+    let late = service.put("/api/v1/products/LATE", "11", &late).await;
+    assert_eq!(late.pointers(), ["/category_id"]);
+    let below = json!({ "name": "x", "slug": "x", "parent_id": "chairs" });
+    let below = service.put("/api/v1/categories/x", "12", &below).await;
+    assert_eq!(below.pointers(), ["/parent_id"]);
+
+    // A product that moves, and one that is deleted, is not listed where it was.
+    let mut moved = in_category("stools", "any text");
+    let moved_to = service.put(PRODUCT, "13", &moved).await;
+    assert_eq!(moved_to.body["category_id"], "stools");
+    let stools = "/api/v1/categories/stools/products";
+    assert_eq!(
+        service.get(stools).await.body["items"],
+        json!([moved_to.body])
+    );
+    assert_eq!(
+        service.get(&format!("{CHAIRS}/products")).await.body["items"],
+        json!([])
+    );
+    moved.as_object_mut().unwrap().remove("category_id");
+    let out = service.put(PRODUCT, "14", &moved).await;
+    assert_eq!(out.body["category_id"], Value::Null);
+    assert_eq!(service.get(stools).await.body["items"], json!([]));
+    moved["category_id"] = json!("stools");
+    service.put(PRODUCT, "15", &moved).await;
+    service.delete(PRODUCT, "16").await;
+    assert_eq!(service.get(stools).await.body["items"], json!([]));
+    let changes: Vec<Value> = service
+        .history("product#PRD-00123")
+        .await
+        .iter()
+        .filter(|event| event.event_type.as_str() == "product.updated")
+        .map(|event| {
+            serde_json::from_str::<Value>(event.payload.json()).unwrap()["change_type"].take()
+        })
+        .collect();
+    // Of attributes and category, the attributes are named.
+    assert_eq!(
+        changes,
+        ["variant_changed", "category_changed", "category_changed"]
+    );
+}
+
+#[tokio::test]
+async fn the_largest_product_is_put_into_another_category() {
+    let service = service().await;
+    for (key, id) in [("1", "one"), ("2", "two")] {
+        let body = json!({ "name": id, "slug": id });
+        service
+            .put(&format!("/api/v1/categories/{id}"), key, &body)
+            .await;
+    }
+    let skus =
+        |from: u32| -> Vec<String> { (from..from + 45).map(|one| format!("S-{one}")).collect() };
+    let of = |category: &str, from: u32| {
+        let skus = skus(from);
+        let mut body = product(&skus.iter().map(String::as_str).collect::<Vec<_>>());
+        body["category_id"] = json!(category);
+        body
+    };
+    // 45 new skus each time, and another category.
+    for (key, category, from) in [("3", "one", 0), ("4", "two", 100)] {
+        let made = service.put(PRODUCT, key, &of(category, from)).await;
+        assert_eq!(made.body["category_id"], category, "{made:?}");
+    }
 }

@@ -3,10 +3,11 @@
 pub mod carts;
 pub mod customers;
 pub mod orders;
+pub mod quotes;
 mod refused;
 mod timeline;
 
-use commerce::{operations::Commerce, order::Numbers};
+use commerce::{operations::Commerce, order, quote};
 use outbox::{Outbox, Table};
 
 /// The state that the endpoints share.
@@ -14,18 +15,19 @@ use outbox::{Outbox, Table};
 pub struct App {
     outbox: Outbox,
     table: Table,
-    numbers: Numbers,
+    numbers: order::Numbers,
+    quote_numbers: quote::Numbers,
 }
 
 impl App {
     /// Creates the state from an outbox and the domain's table.
     #[must_use]
     pub fn new(outbox: Outbox, table: Table) -> Self {
-        let numbers = Numbers::default();
         Self {
             outbox,
             table,
-            numbers,
+            numbers: order::Numbers::default(),
+            quote_numbers: quote::Numbers::default(),
         }
     }
 

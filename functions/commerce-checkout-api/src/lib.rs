@@ -1,4 +1,4 @@
-//! `commerce-checkout-api`: customers, their carts and their orders over HTTP.
+//! `commerce-checkout-api`: customers, their carts, their quotes and their orders over HTTP.
 //!
 //! * [`router`]: its endpoints. The OpenAPI document is generated from them.
 //! * [`handler`]: what each endpoint reads, decides and writes.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use api::{Doc, Routes};
 
-use crate::handler::{App, carts, customers, orders};
+use crate::handler::{App, carts, customers, orders, quotes};
 
 const NO_CUSTOMER: &str = "There is no such customer.";
 const NO_CART: &str = "There is no such cart.";
@@ -13,6 +13,7 @@ const NO_ITEM: &str =
 const CLOSED: &str = "The cart became an order (`cart-ordered`: `order_id`), the customer cannot buy the goods (`not-for-sale`: `lines`), or the customer's tier does not exist (`no-tier`: `tier`).";
 const LINES: &str = "The cart would have more than 45 lines (`too-many-lines`: `most`) or a line too many pieces (`quantity-too-large`: `most`), a product has no price in the currency (`no-price`: `currency`), the customer's country has no tax rate (`no-tax-rate`: `country`, `tax_category`, `day`), or the amounts are too large (`too-large`).";
 const NO_ORDER: &str = "There is no such order.";
+const NO_QUOTE: &str = "There is no such quote.";
 
 /// Every endpoint of the function.
 #[must_use]
@@ -145,6 +146,58 @@ pub fn routes() -> Routes<Arc<App>> {
                 .describe("An order that is delivered and paid is `completed`.")
                 .problem(404, NO_ORDER)
                 .problem(409, "It is not shipped, or delivered already (`illegal-transition`: `from`, `to`, `allowed`)."),
+        )
+        .post(
+            "/api/v1/quotes",
+            quotes::create,
+            Doc::new("Make a quote from a cart")
+                .describe("It locks the prices of the moment, with their tax. The cart stays open. If the quote that was made last from the cart is open or expired, this one takes its place.")
+                .problem(404, "There is no such cart, or no price for a sku.")
+                .problem(409, "The cart is empty (`cart-empty`) or became an order (`cart-ordered`: `order_id`), the customer cannot buy some goods (`not-for-sale`: `lines`), or the customer's tier does not exist (`no-tier`: `tier`).")
+                .problem(422, LINES),
+        )
+        .get(
+            "/api/v1/quotes",
+            quotes::quotes,
+            Doc::new("List a customer's quotes").describe("Newest first."),
+        )
+        .get(
+            "/api/v1/quotes/{quote_id}",
+            quotes::quote,
+            Doc::new("Read a quote")
+                .describe("It stays `open` for up to some minutes after `valid_until`, but cannot be accepted any more.")
+                .problem(404, NO_QUOTE),
+        )
+        .get(
+            "/api/v1/quotes/{quote_id}/history",
+            quotes::history,
+            Doc::new("List the changes of a quote")
+                .describe("Its events, from `quote.created` on.")
+                .problem(404, NO_QUOTE),
+        )
+        .post(
+            "/api/v1/quotes/{quote_id}/accept",
+            quotes::accept,
+            Doc::new("Turn a quote into an order")
+                .describe("Places an order at exactly the prices and totals of the quote, in one transaction with it. The goods must still be for sale, and there must be enough of them. The cart is closed if it still has the goods of the quote, and no others.")
+                .problem(404, NO_QUOTE)
+                .problem(409, "The quote was accepted, rejected or superseded (`quote-closed`: `quote_status`, `order_id`, `superseded_by`), its time is over (`quote-expired`: `valid_until`), or it must be priced again (`quote-needs-repricing`: `quote_id`), or what placing an order can answer."),
+        )
+        .post(
+            "/api/v1/quotes/{quote_id}/reject",
+            quotes::reject,
+            Doc::new("Say that the customer does not want a quote")
+                .problem(404, NO_QUOTE)
+                .problem(409, "The quote was accepted, rejected or superseded (`quote-closed`: `quote_status`, `order_id`, `superseded_by`), or its time is over (`quote-expired`: `valid_until`)."),
+        )
+        .post(
+            "/api/v1/quotes/{quote_id}/reprice",
+            quotes::reprice,
+            Doc::new("Price a quote again")
+                .describe("Makes a new quote of the same goods, at the prices of the moment, which takes the place of this one.")
+                .problem(404, "There is no such quote, or no price for a sku.")
+                .problem(409, "The quote was accepted, rejected or superseded (`quote-closed`: `quote_status`, `order_id`, `superseded_by`), or what making a quote can answer.")
+                .problem(422, LINES),
         )
 }
 

@@ -4,15 +4,17 @@ use api::{AmountInput, CursorToken, PageLimit, PageQuery};
 use commerce::{
     calculation::{LARGEST_QUANTITY, MOST_LINES},
     customer::Profile,
+    quote::MOST_VALID_DAYS,
 };
 use events::{
     CartId, CountryCode, CustomerId, EventId, EventType, Fiat, ItemId, Money, OrderId, OrderNumber,
-    Producer, Sequence, Sku, Text, Timestamp,
+    Producer, QuoteId, QuoteNumber, Sequence, Sku, Text, TierName, Timestamp,
     contracts::{
         cart::CartStatus,
         customer::{CustomerType, PaymentTerm, VatTreatment},
         order::{FulfillmentStatus, Item, OrderStatus, PaymentStatus, Rejection, Totals},
         price::Currency,
+        quote::QuoteStatus,
     },
 };
 use schemars::JsonSchema;
@@ -159,6 +161,126 @@ pub struct CheckoutRequest {
     pub expected_total: Option<AmountInput<Fiat>>,
 }
 
+/// The path parameter of a quote.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+pub struct QuotePath {
+    /// The quote's id.
+    pub quote_id: QuoteId,
+}
+
+/// Make a quote.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+pub struct QuoteRequest {
+    /// The cart whose goods it offers.
+    pub cart_id: CartId,
+    /// For how many days it is valid, 1 to 90. If absent, 30.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = MOST_VALID_DAYS))]
+    pub valid_days: Option<u32>,
+}
+
+/// Price a quote again.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+pub struct RepriceRequest {
+    /// For how many days the new quote is valid, 1 to 90. If absent, 30.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = MOST_VALID_DAYS))]
+    pub valid_days: Option<u32>,
+}
+
+/// Turn a quote into an order.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+pub struct AcceptRequest {
+    /// What the caller showed the customer, with tax. If it is given, a quote that comes to another amount is not accepted.
+    #[serde(default)]
+    pub expected_total: Option<AmountInput<Fiat>>,
+}
+
+/// Say that the customer does not want a quote.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub struct RejectRequest {
+    /// Why.
+    #[serde(default)]
+    pub reason: Option<Text<500>>,
+}
+
+/// The query of a list of quotes.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub struct QuotesQuery {
+    /// The customer.
+    pub customer_id: CustomerId,
+    /// The maximum number of items.
+    #[serde(default)]
+    pub limit: PageLimit,
+    /// The `next_cursor` of the page before.
+    #[serde(default)]
+    pub cursor: Option<CursorToken>,
+}
+
+impl QuotesQuery {
+    /// Returns the page parameters.
+    #[must_use]
+    pub fn page(&self) -> PageQuery {
+        PageQuery {
+            limit: self.limit,
+            cursor: self.cursor.clone(),
+        }
+    }
+}
+
+/// How far a quote is.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct QuoteReceipt {
+    /// The quote's id.
+    pub quote_id: QuoteId,
+    /// Its number, as people read it.
+    pub quote_number: QuoteNumber,
+    /// The customer.
+    pub customer_id: CustomerId,
+    /// The cart that it was made from.
+    pub cart_id: CartId,
+    /// Where it stands.
+    pub status: QuoteStatus,
+    /// Whether it must be priced again before it can be accepted.
+    pub needs_repricing: bool,
+    /// How many lines it has.
+    pub lines: usize,
+    /// What it comes to.
+    pub totals: Totals,
+    /// When it can no longer be accepted.
+    pub valid_until: Timestamp,
+    /// The order that it became; null if it did not.
+    pub order_id: Option<OrderId>,
+    /// The quote that took its place; null if none did.
+    pub superseded_by: Option<QuoteId>,
+    /// Why the customer rejected it; null if nobody said so.
+    pub reason: Option<Text<500>>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it changed last.
+    pub updated_at: Timestamp,
+    /// Who changed it last.
+    pub updated_by: Text<256>,
+    /// The version: every change increases it by one.
+    pub version: Sequence,
+}
+
+/// A quote with its lines.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct QuoteAnswer {
+    /// How far it is.
+    #[serde(flatten)]
+    pub quote: QuoteReceipt,
+    /// The country whose tax rates apply.
+    pub country: CountryCode,
+    /// How it is taxed.
+    pub vat_treatment: VatTreatment,
+    /// The customer's tier by which the prices were calculated; null if there is none.
+    pub tier: Option<TierName>,
+    /// Its lines, at the prices that it locks.
+    pub items: Vec<Item>,
+}
+
 /// How far a cart is.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct CartReceipt {
@@ -237,6 +359,8 @@ pub struct OrderReceipt {
     pub outstanding: Money,
     /// Why it was rejected; null if it was not.
     pub rejection: Option<Rejection>,
+    /// The quote that it was placed at the prices of; null if there is none.
+    pub quote_id: Option<QuoteId>,
     /// When it was placed.
     pub created_at: Timestamp,
     /// When it changed last.

@@ -532,3 +532,161 @@ async fn a_cart_keeps_goods_that_are_no_longer_sold_but_takes_no_more_of_them() 
     let removed = service.delete(&item, "6").await;
     assert_eq!(removed.body["lines"], 0, "{removed:?}");
 }
+
+/// A cart of ten pieces, and where quotes are.
+async fn cart_of_ten(service: &Service) -> (String, &'static str) {
+    with_credit(service).await;
+    let made = json!({ "customer_id": "CUST-1", "currency": "EUR" });
+    let made = service.post("/api/v1/carts", "cart", &made).await;
+    let id = made.body["cart_id"].as_str().unwrap().to_owned();
+    let ten = json!({ "sku": "PRD-001", "quantity": 10 });
+    let items = format!("/api/v1/carts/{id}/items");
+    let filled = service.post(&items, "items", &ten).await;
+    assert_eq!(filled.status, 200, "{filled:?}");
+    (id, "/api/v1/quotes")
+}
+
+#[tokio::test]
+async fn a_quote_is_made_read_listed_accepted_once_and_the_order_names_it() {
+    let service = service().await;
+    let (cart_id, quotes) = cart_of_ten(&service).await;
+    let ask = json!({ "cart_id": cart_id, "valid_days": 7 });
+    let made = service.post(quotes, "1", &ask).await;
+    assert_eq!(made.status, 201, "{made:?}");
+    assert_eq!(
+        (&made.body["status"], &made.body["totals"]["total"]),
+        (&json!("open"), &json!(1785))
+    );
+    assert_eq!(made.body["quote_number"], "QUO-00000001");
+    let again = service.post(quotes, "1", &ask).await;
+    assert_eq!(again.body, made.body, "a repeat makes no second quote");
+    let second = service
+        .post(quotes, "2", &json!({ "cart_id": cart_id }))
+        .await;
+    let id = second.body["quote_id"].as_str().unwrap();
+    let path = format!("{quotes}/{id}");
+    let old = format!("{quotes}/{}", made.body["quote_id"].as_str().unwrap());
+    let superseded = service.get(&old).await.body;
+    assert_eq!(
+        (&superseded["status"], &superseded["superseded_by"]),
+        (&json!("superseded"), &json!(id))
+    );
+    let closed = service
+        .post(&format!("{old}/accept"), "3", &json!({}))
+        .await;
+    assert_eq!(closed.refusal(), (409, "quote-closed"));
+    assert_eq!(
+        (&closed.body["quote_status"], &closed.body["superseded_by"]),
+        (&json!("superseded"), &json!(id))
+    );
+    // The price rises, and the quote keeps its own.
+    let price = json!({ "product_id": "PRD-001", "currency": "EUR", "base_price": "151" });
+    service.put("/api/v1/prices/PRD-001", "4", &price).await;
+    let accept = format!("{path}/accept");
+    let other = json!({ "expected_total": "1796.90" });
+    let other = service.post(&accept, "5", &other).await;
+    assert_eq!(other.refusal(), (409, "total-changed"));
+    let seen = json!({ "expected_total": 1785 });
+    let placed = service.post(&accept, "6", &seen).await;
+    assert_eq!(placed.status, 201, "{placed:?}");
+    assert_eq!(
+        (&placed.body["totals"]["total"], &placed.body["quote_id"]),
+        (&json!(1785), &json!(id))
+    );
+    let twice = service.post(&accept, "7", &seen).await;
+    assert_eq!(twice.refusal(), (409, "quote-closed"));
+    assert_eq!(twice.body["order_id"], placed.body["order_id"]);
+    let quote = service.get(&path).await.body;
+    assert_eq!(
+        (
+            &quote["status"],
+            &quote["order_id"],
+            &quote["items"][0]["unit_price"]
+        ),
+        (&json!("accepted"), &placed.body["order_id"], &json!(150))
+    );
+    let cart = service.get(&format!("/api/v1/carts/{cart_id}")).await.body;
+    assert_eq!(cart["order_id"], placed.body["order_id"]);
+    let order = placed.body["order_id"].as_str().unwrap();
+    let created = &service.history(&format!("order#{order}")).await[0];
+    let payload: Value = serde_json::from_str(created.payload.json()).unwrap();
+    assert_eq!(payload["quote_id"], id);
+
+    let listed = pages(&service, &format!("{quotes}?customer_id=CUST-1"), 1).await;
+    assert_eq!(listed.len(), 2, "{listed:?}");
+    let none = service.get(&format!("{quotes}?customer_id=CUST-9")).await;
+    assert_eq!(none.body["items"], json!([]));
+    let history = service.get(&format!("{path}/history")).await.body;
+    let types: Vec<_> = history["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|event| &event["event_type"])
+        .collect();
+    assert_eq!(types, ["quote.created", "quote.accepted"]);
+}
+
+#[tokio::test]
+async fn a_quote_that_cannot_be_made_or_moved_is_refused_by_name() {
+    let service = service().await;
+    let (cart_id, quotes) = cart_of_ten(&service).await;
+    for (key, days) in [("1", 0), ("2", 91)] {
+        let ask = json!({ "cart_id": cart_id, "valid_days": days });
+        let refused = service.post(quotes, key, &ask).await;
+        assert_eq!(refused.refusal(), (422, "invalid-request"), "{days}");
+    }
+    let unknown = "a1b2c3d4-e5f6-7890-abcd-ef1234567890";
+    let none = service
+        .post(quotes, "3", &json!({ "cart_id": unknown }))
+        .await;
+    assert_eq!(none.refusal(), (404, "not-found"));
+    for (key, step) in [("4", "accept"), ("5", "reject"), ("6", "reprice")] {
+        let path = format!("{quotes}/{unknown}/{step}");
+        let none = service.post(&path, key, &json!({})).await;
+        assert_eq!(none.refusal(), (404, "not-found"), "{step}");
+    }
+    for path in ["", "/history"] {
+        let none = service.get(&format!("{quotes}/{unknown}{path}")).await;
+        assert_eq!(none.refusal(), (404, "not-found"), "{path}");
+    }
+    let made = json!({ "customer_id": "CUST-1", "currency": "EUR" });
+    let made = service.post("/api/v1/carts", "7", &made).await;
+    let ask = json!({ "cart_id": made.body["cart_id"] });
+    let empty = service.post(quotes, "8", &ask).await;
+    assert_eq!(empty.refusal(), (409, "cart-empty"));
+
+    let made = service
+        .post(quotes, "9", &json!({ "cart_id": cart_id, "valid_days": 1 }))
+        .await;
+    let path = format!("{quotes}/{}", made.body["quote_id"].as_str().unwrap());
+    service.clock().advance(Duration::from_secs(86_400));
+    for (key, step) in [("10", "accept"), ("11", "reject")] {
+        let late = service
+            .post(&format!("{path}/{step}"), key, &json!({}))
+            .await;
+        assert_eq!(late.refusal(), (409, "quote-expired"), "{step}");
+        assert_eq!(late.body["valid_until"], made.body["valid_until"]);
+    }
+    let repriced = service
+        .post(&format!("{path}/reprice"), "12", &json!({}))
+        .await;
+    assert_eq!(repriced.status, 201, "{repriced:?}");
+    let again = service
+        .post(&format!("{path}/reprice"), "13", &json!({}))
+        .await;
+    assert_eq!(again.refusal(), (409, "quote-closed"));
+    let path = format!("{quotes}/{}", repriced.body["quote_id"].as_str().unwrap());
+    let why = json!({ "reason": "too expensive" });
+    let rejected = service.post(&format!("{path}/reject"), "14", &why).await;
+    assert_eq!(
+        (&rejected.body["status"], &rejected.body["reason"]),
+        (&json!("rejected"), &json!("too expensive")),
+        "{rejected:?}"
+    );
+    let gone = service.delete("/api/v1/products/PRD-001", "15").await;
+    assert_eq!(gone.status, 200, "{gone:?}");
+    let unsold = service
+        .post(quotes, "16", &json!({ "cart_id": cart_id }))
+        .await;
+    assert_eq!(unsold.refusal(), (409, "not-for-sale"));
+}

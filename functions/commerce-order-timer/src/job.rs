@@ -1,8 +1,12 @@
-//! The job: looks at the orders whose time has come.
+//! The job: looks at the orders whose time has come, and at the quotes whose time is over.
 //!
 //! An order that is still pending after 15 minutes is named: by `order.stuck`, in the run's record, and by the metric `OrdersStuck`. It is cancelled
 //! when it is pending for too long, and so is the confirmed order of a consumer who has paid nothing in time. Credit and goods come
 //! back by the event of the cancellation, as always.
+//!
+//! A quote that is still open when its time is over expires. It could not be accepted any more before that, either.
+
+use std::fmt;
 
 use async_trait::async_trait;
 use commerce::{
@@ -13,12 +17,20 @@ use consumer::{
     Failure,
     schedule::{self, Next, Paged},
 };
+use domain::Stopped;
 use events::Timestamp;
 use outbox::{Outbox, Table, Transaction};
 use telemetry::metrics::Counter;
 
 /// The orders of a page. Each is at most four items, beside the mark and the lease.
-const PAGE: u32 = 20;
+const ORDERS_PER_PAGE: u32 = 20;
+
+/// The quotes of a page. Each is at most three items: the quote, its event, and the row of its end.
+const QUOTES_PER_PAGE: u32 = 5;
+
+const _: () = assert!(
+    (ORDERS_PER_PAGE * 4 + QUOTES_PER_PAGE * 3) as usize + 2 <= outbox::MAX_TRANSACTION_ITEMS
+);
 
 /// The job `commerce-order-timer`.
 #[derive(Debug)]
@@ -38,6 +50,21 @@ impl OrderTimer {
             patience,
         }
     }
+
+    fn commerce(&self) -> Commerce<'_> {
+        Commerce {
+            outbox: &self.outbox,
+            table: &self.table,
+        }
+    }
+}
+
+/// A page that cannot be done. A refusal says that an order or a quote and its row contradict each other.
+fn failed<R: fmt::Display>(stopped: Stopped<R>) -> Failure {
+    match stopped {
+        Stopped::Refused(refusal) => Failure::retry(refusal.to_string()),
+        Stopped::Failed(error) => error.into(),
+    }
 }
 
 #[async_trait]
@@ -50,7 +77,8 @@ impl schedule::Job for OrderTimer {
     async fn has_work(&self, now: Timestamp) -> Result<bool, Failure> {
         let first = Due::first(&self.table, 1);
         let (rows, _) = self.outbox.rows::<Due>(&first).await?;
-        Ok(rows.iter().any(|due| due.look_at <= now))
+        let has_orders = rows.iter().any(|due| due.look_at <= now);
+        Ok(has_orders || self.commerce().has_quotes_due(now).await?)
     }
 
     async fn page(
@@ -58,21 +86,16 @@ impl schedule::Job for OrderTimer {
         _: Option<&()>,
         mut transaction: Transaction,
     ) -> Result<Paged<()>, Failure> {
-        let commerce = Commerce {
-            outbox: &self.outbox,
-            table: &self.table,
-        };
+        let commerce = self.commerce();
         let looked = commerce
-            .look_at_due(&mut transaction, self.patience, PAGE)
+            .look_at_due(&mut transaction, self.patience, ORDERS_PER_PAGE)
             .await;
-        let (found, more) = match looked {
-            Ok(looked) => looked,
-            // An order and its row contradict each other.
-            Err(domain::Stopped::Refused(refusal)) => {
-                return Err(Failure::retry(refusal.to_string()));
-            }
-            Err(domain::Stopped::Failed(error)) => return Err(error.into()),
-        };
+        let (found, more_orders) = looked.map_err(failed)?;
+        let expired = commerce
+            .expire_quotes(&mut transaction, QUOTES_PER_PAGE)
+            .await;
+        let (expired, more_quotes) = expired.map_err(failed)?;
+        let more = more_orders || more_quotes;
         let next = if more { Next::From(()) } else { Next::End };
         let mut page = Paged::new(transaction, next);
         for (order, overdue) in found {
@@ -90,6 +113,10 @@ impl schedule::Job for OrderTimer {
                 Overdue::Wait { .. } => page.count("waiting", 1),
                 Overdue::Nothing => page,
             };
+        }
+        for quote in expired {
+            tracing::info!(quote_id = %quote.quote_id(), "a quote expired");
+            page = page.count("expired", 1);
         }
         Ok(page)
     }

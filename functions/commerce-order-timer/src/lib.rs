@@ -1,4 +1,4 @@
-//! `commerce-order-timer`: names orders that are stuck, and cancels those that took too long.
+//! `commerce-order-timer`: names orders that are stuck, cancels those that took too long, and ends quotes whose time is over.
 //!
 //! * [`config`]: its settings.
 //! * [`job`]: what a run does.

@@ -9,7 +9,7 @@
 mod refresh;
 mod subject;
 
-pub use refresh::Refresh;
+pub use refresh::{Followers, Refresh};
 pub use subject::{Subject, Watch};
 
 use std::collections::BTreeSet;

@@ -1,6 +1,6 @@
 //! A decided change of a state, with the event that tells of it.
 
-use events::{Contract, Draft, IdempotencyKey, Sequence};
+use events::{Cause, Contract, Draft, IdempotencyKey, Sequence};
 use outbox::{Entity, Error, State, Transaction};
 
 /// A decided change: the state after it, and its event. It has none if the state has these values already.
@@ -61,13 +61,29 @@ impl<S: State + Clone, E: Contract> Change<S, E> {
     /// # Errors
     /// [`Error`] if the entity is another one's.
     pub fn save(self, transaction: &mut Transaction, entity: &Entity<S>) -> Result<Done<S>, Error> {
+        self.save_caused(transaction, entity, None)
+    }
+
+    /// Like [`Self::save`], with an event that something else caused than what the transaction is about, if there is a cause.
+    ///
+    /// # Errors
+    /// As [`Self::save`].
+    pub(crate) fn save_caused(
+        self,
+        transaction: &mut Transaction,
+        entity: &Entity<S>,
+        cause: Option<&Cause>,
+    ) -> Result<Done<S>, Error> {
         let state = self.state;
         let Some(event) = self.event else {
             let version = Sequence::new(entity.version())?;
             return Ok(Done { state, version });
         };
         let version = entity.next_version()?;
-        let draft = numbered(Draft::of(&event)?, version)?;
+        let mut draft = numbered(Draft::of(&event)?, version)?;
+        if let Some(cause) = cause {
+            draft = draft.caused_by(cause);
+        }
         transaction.update(entity, &state, vec![draft])?;
         Ok(Done { state, version })
     }

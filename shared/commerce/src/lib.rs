@@ -5,9 +5,11 @@
 //!
 //! * [`customer`]: who buys, and on which terms.
 //! * [`cart`]: what a customer is about to order, at the prices of the moment.
+//! * [`quote`]: an offer to a customer at locked prices, made from a cart, which becomes an order at exactly that.
 //! * [`order`]: what a customer buys, and how far it is. Only its own functions move it; credit and stock answer by events.
 //! * [`credit`]: what a business may owe, and what of it is reserved and owed for each order.
 //! * [`stock`]: what there is of a sku, what of it can be sold, and what is reserved for each order.
+//! * [`category`]: what products are grouped by, and what it says of their attributes.
 //! * [`product`]: what the shop sells, with its variants; who can buy it, and how it is taxed.
 //! * [`price`]: the prices of a stock-keeping number, by currency and quantity.
 //! * [`tier`]: the percentage that a tier of customers gets off.
@@ -23,12 +25,24 @@
 //! | `price#{sku}` | `state` | [`Price`] | `commerce-pricing-api` |
 //! | `stock#{sku}` | `state` | [`Stock`] | `commerce-catalog-api`, `commerce-stock` |
 //! | `stock_reservation#{order id}` | `state` | [`stock::Reservation`] | `commerce-stock` |
-//! | `product#{product id}` | `state` | [`Product`] | `commerce-catalog-api`, `commerce-catalog` |
+//! | `product#{product id}` | `state` | [`Product`] | `commerce-catalog-api`, `commerce-catalog`, `commerce-cart-worker` |
 //! | `products` | `{product id}` | the list of all products | `commerce-catalog-api` |
+//! | `category#{category id}` | `state` | [`Category`] | `commerce-catalog-api`, `commerce-cart-worker` |
+//! | `categories` | `{category id}` | where a category stands ([`category::Node`]) | `commerce-catalog-api`, `commerce-cart-worker` |
+//! | `category_tree` | `changes` | how often the tree of categories changed | `commerce-catalog-api`, `commerce-cart-worker` |
+//! | `category_products#{category id}` | `{product id}` | the list of a category's products | `commerce-catalog-api`, `commerce-cart-worker` |
+//! | `category_joins` | `{category id}` | how often a product was put into a category | `commerce-catalog-api`, `commerce-cart-worker` |
+//! | `category_work` | `{number}` | a category that is being deleted ([`category::Reassignment`]) | `commerce-catalog-api`, `commerce-cart-worker` |
 //! | `sku#{sku}` | `claim` | which product has the sku, for ever ([`product::Claim`]) | `commerce-catalog-api` |
 //! | `cart#{cart id}` | `state` | [`Cart`] | `commerce-checkout-api`, `commerce-cart-worker` |
 //! | `cart_watch#{subject}` | `{cart id}` | that a cart's lines follow from the subject ([`cart::Watch`]) | `commerce-checkout-api`, `commerce-cart-worker` |
 //! | `cart_refresh` | `{time}#{event id}` | a change that carts are still to follow ([`cart::Refresh`]) | `commerce-carts`, `commerce-cart-worker` |
+//! | `quote#{quote id}` | `state` | [`Quote`] | `commerce-checkout-api`, `commerce-cart-worker`, `commerce-order-timer` |
+//! | `customer_quotes#{customer id}` | `{time}#{quote id}` | the list of a customer's quotes | `commerce-checkout-api` |
+//! | `cart#{cart id}` | `quote` | which quote was made last from a cart ([`quote::Last`]) | `commerce-checkout-api` |
+//! | `quote_watch#sku/{sku}` | `{quote id}` | that a quote has a line of the sku, until it expires ([`quote::Watch`]) | `commerce-checkout-api`, `commerce-cart-worker` |
+//! | `quote_due` | `{time}#{quote id}` | when the time of a quote is over ([`quote::Due`]) | `commerce-checkout-api`, `commerce-order-timer` |
+//! | `quote_numbers` | `taken` | how many quote numbers were taken ([`quote::Numbers`]) | `commerce-checkout-api` |
 //! | `customer#{customer id}` | `state` | [`Customer`] | `commerce-checkout-api` |
 //! | `customers` | `{customer id}` | the list of customers | `commerce-checkout-api` |
 //! | `order#{order id}` | `state` | [`Order`] | `commerce-checkout-api`, `commerce-orders`, `commerce-order-timer` |
@@ -43,32 +57,37 @@
 //! | `price_tax_rate#{country}-{category}` | `state` | [`TaxRates`] | `commerce-pricing-api` |
 //!
 //! A list is one partition, which takes 1,000 write units a second. A row of it costs two, because a transaction writes twice. So
-//! a list grows by at most 500 rows a second; that of orders is one for each customer.
+//! a list grows by at most 500 rows a second; those of orders and of quotes are one for each customer.
 
 pub mod books;
 pub mod calculation;
 pub mod cart;
+pub mod category;
 mod change;
 pub mod credit;
 pub mod customer;
+pub mod numbers;
 pub mod operations;
 pub mod order;
 pub mod price;
 pub mod product;
+pub mod quote;
 mod refusal;
 pub mod stock;
 pub mod tax;
-#[cfg(feature = "testing")]
+#[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod tier;
 
 pub use cart::Cart;
+pub use category::Category;
 pub use change::{Change, Done};
 pub use credit::CreditAccount;
 pub use customer::Customer;
 pub use order::Order;
 pub use price::Price;
 pub use product::Product;
+pub use quote::Quote;
 pub use refusal::Refusal;
 pub use stock::Stock;
 pub use tax::TaxRates;
@@ -80,12 +99,14 @@ pub const DOMAIN: domain::Domain = domain::Domain {
     table_setting: "COMMERCE_TABLE",
     aggregates: &[
         &domain::Of::<Cart>::NEW,
+        &domain::Of::<Category>::NEW,
         &domain::Of::<CreditAccount>::NEW,
         &domain::Of::<credit::Reservation>::NEW,
         &domain::Of::<Customer>::NEW,
         &domain::Of::<Order>::NEW,
         &domain::Of::<Price>::NEW,
         &domain::Of::<Product>::NEW,
+        &domain::Of::<Quote>::NEW,
         &domain::Of::<Stock>::NEW,
         &domain::Of::<stock::Reservation>::NEW,
         &domain::Of::<TaxRates>::NEW,

@@ -2,19 +2,22 @@
 //! a caller of a command brings the transaction, and commits it if the operation succeeds.
 
 mod carts;
+mod categories;
 mod credit;
 mod customers;
 mod goods;
 mod orders;
 mod products;
+mod quotes;
 mod refreshes;
 mod reservations;
 
 pub use carts::CartStep;
+pub use categories::{REASSIGNED_PER_PAGE, Reassigned, Stopped as CategoryStopped};
 pub use credit::{Payment, Stopped as CreditStopped};
 pub use orders::{PlaceOrder, Stopped as OrderStopped};
 pub use products::{Offer, Stopped as ProductStopped};
-pub use refreshes::{CARTS_PER_PAGE, Refreshed};
+pub use refreshes::{CARTS_PER_PAGE, QUOTES_PER_PAGE, Refreshed};
 
 use std::collections::BTreeMap;
 
@@ -35,7 +38,7 @@ use serde::Serialize;
 use crate::{
     Change, Done, Price, Refusal, Stock, TaxRates, Tier,
     calculation::{self, TaxedLine, Totals, UnitCalculation},
-    price::{self, PriceList, SetPrice},
+    price::{self, PriceList, SetPrice, SkuUse},
     stock::{self, StockStep},
     tax::{self, SetTaxRate},
     tier::{self, SetTier},
@@ -199,10 +202,15 @@ impl Commerce<'_> {
         transaction: &mut Transaction,
         command: SetPrice,
     ) -> Result<Done<Price>, Stopped> {
-        let sku = command.sku.clone();
-        let owner = self.owner(&sku).await?;
+        let (sku, now) = (command.sku.clone(), transaction.now());
+        let (owner, in_open_quotes) =
+            futures::try_join!(self.owner(&sku), self.is_quoted(&sku, now))?;
+        let sku_use = SkuUse {
+            owner: owner.as_ref(),
+            in_open_quotes,
+        };
         self.change(transaction, sku.as_str(), |price, version, now| {
-            price::set(price, command, owner.as_ref(), version, now)
+            price::set(price, command, sku_use, version, now)
         })
         .await
     }

@@ -4,16 +4,14 @@
 //! follow what.
 
 pub mod due;
-mod numbers;
 mod rebuild;
 
 pub use due::{Due, Overdue, Patience};
-pub use numbers::Numbers;
 
 use domain::{Illegal, Transitions};
 use events::{
     CartId, Contract, CountryCode, CustomerId, Draft, IdempotencyKey, ItemId, Money, OrderId,
-    OrderNumber, Sequence, Sku, Text, Timestamp,
+    OrderNumber, QuoteId, Sequence, Sku, Text, Timestamp,
     contracts::{
         customer::{CustomerType, PaymentTerm, VatTreatment},
         order::{
@@ -22,12 +20,16 @@ use events::{
             StockRequested, Stuck, Totals,
         },
         price::Currency,
+        quote::QuoteStatus,
     },
 };
 use outbox::{Entity, Error, State, Transaction};
 use serde::{Deserialize, Serialize};
 
 use crate::Done;
+
+/// The numbers of orders that a process has taken.
+pub type Numbers = crate::numbers::Numbers<OrderNumber>;
 
 /// Which status can follow which.
 pub const STATUS: Transitions<OrderStatus> = Transitions::new(&[
@@ -90,6 +92,34 @@ pub enum Refusal {
     CartEmpty {
         /// The cart.
         cart_id: CartId,
+    },
+    /// There is no such quote.
+    #[error("there is no quote {quote_id}")]
+    UnknownQuote {
+        /// The quote that was asked for.
+        quote_id: QuoteId,
+    },
+    /// The quote was accepted, rejected or superseded, and changes no more.
+    #[error("the quote is {status}")]
+    QuoteClosed {
+        /// Where it stands.
+        status: QuoteStatus,
+        /// The order that it became.
+        order_id: Option<OrderId>,
+        /// The quote that took its place.
+        superseded_by: Option<QuoteId>,
+    },
+    /// The time of the quote is over.
+    #[error("the quote was valid until {valid_until}")]
+    QuoteExpired {
+        /// When it was over.
+        valid_until: Timestamp,
+    },
+    /// Prices moved too far from those of the quote.
+    #[error("prices moved too far from those of the quote: it must be priced again")]
+    QuoteNeedsRepricing {
+        /// The quote.
+        quote_id: QuoteId,
     },
     /// The cart has no such line.
     #[error("the cart has no line {item_id}")]
@@ -212,6 +242,8 @@ pub struct Order {
     stock_requested: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     rejection: Option<Rejection>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    quote_id: Option<QuoteId>,
     created_at: Timestamp,
     created_by: Text<256>,
     updated_at: Timestamp,
@@ -306,6 +338,12 @@ impl Order {
         self.rejection
     }
 
+    /// The quote that it was placed at the prices of.
+    #[must_use]
+    pub fn quote_id(&self) -> Option<QuoteId> {
+        self.quote_id
+    }
+
     /// When it was placed.
     #[must_use]
     pub fn created_at(&self) -> Timestamp {
@@ -387,6 +425,8 @@ pub struct Placed {
     pub items: Vec<Item>,
     /// What it comes to.
     pub totals: Totals,
+    /// The quote that it is placed at the prices of.
+    pub quote_id: Option<QuoteId>,
     /// Who places it.
     pub by: Text<256>,
 }
@@ -543,6 +583,7 @@ pub fn place(placed: Placed, version: Sequence, now: Timestamp) -> OrderChange {
         paid: Money::ZERO,
         stock_requested: !needs_credit,
         rejection: None,
+        quote_id: placed.quote_id,
         created_at: now,
         created_by: placed.by,
         updated_at: now,
@@ -561,6 +602,7 @@ pub fn place(placed: Placed, version: Sequence, now: Timestamp) -> OrderChange {
         payment_term: Some(order.payment_term),
         country: Some(order.country.clone()),
         vat_treatment: Some(order.vat_treatment),
+        quote_id: order.quote_id,
         created_by: Some(order.created_by.clone()),
         version: Some(version),
     };

@@ -14,7 +14,7 @@ use rust_decimal::Decimal;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Change, Refusal};
+use crate::{Change, Refusal, quote};
 
 /// The most prices of larger quantities in a currency.
 pub const MOST_VOLUME_PRICES: usize = 20;
@@ -99,15 +99,23 @@ pub struct SetPrice {
     pub by: Text<256>,
 }
 
-/// Decides to set prices; `version` is the one that the row has after the change. It has no event if they are set already. `owner` is
-/// the product that has the sku; `None` if it is in no product yet: then it belongs to that for which a price was set first.
+/// Who uses a sku.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SkuUse<'a> {
+    /// The product that has it; `None` if it is in no product yet: then it belongs to that for which a price was set first.
+    pub owner: Option<&'a ProductId>,
+    /// Whether an open quote has a line of it.
+    pub in_open_quotes: bool,
+}
+
+/// Decides to set prices; `version` is the one that the row has after the change. It has no event if they are set already.
 ///
 /// # Errors
 /// [`Refusal::OtherProduct`], [`Refusal::TooMany`], [`Refusal::QuantityTooSmall`], [`Refusal::SameQuantity`].
 pub fn set(
     before: Option<&Price>,
     command: SetPrice,
-    owner: Option<&ProductId>,
+    sku_use: SkuUse<'_>,
     version: Sequence,
     now: Timestamp,
 ) -> Result<Change<Price, Changed>, Refusal> {
@@ -118,7 +126,7 @@ pub fn set(
         list,
         by,
     } = command;
-    let owner = owner.or(before.map(Price::product_id));
+    let owner = sku_use.owner.or(before.map(Price::product_id));
     if let Some(owner) = owner
         && *owner != product_id
     {
@@ -151,8 +159,9 @@ pub fn set(
         percentage_change: previous_price.and_then(|before| percentage(before, list.base_price)),
         currency,
         volume_prices: list.volume_prices.clone(),
-        affects_active_quotes: false,
-        requote_required: false,
+        affects_active_quotes: sku_use.in_open_quotes,
+        requote_required: sku_use.in_open_quotes
+            && previous_price.is_some_and(|before| quote::is_far(before, list.base_price)),
         channels_affected: Vec::new(),
         version: Some(version),
     };

@@ -5,8 +5,9 @@
 
 use domain::{Contradiction, Rebuild, Step, Stopped, must};
 use events::{
-    Contract as _, Envelope, ProductId, Retention, Sku, Text, Timestamp,
+    CategoryId, Cause, Contract as _, Envelope, ProductId, Retention, Sku, Text, Timestamp,
     contracts::{
+        category::AttributeType,
         customer::CustomerType,
         price::TaxCategory,
         product::{
@@ -23,10 +24,11 @@ use serde::{Deserialize, Serialize};
 use crate::{Change, Done};
 
 /// The most variants of a product. Each new one is two items of the transaction that adds it, the claim on its sku and a check of its
-/// stock, beside the product, its event, its row in the list and the mark.
+/// stock, beside the product, its event, its row in the list, the mark, and four for another category: a check of it, the number of its
+/// products so far, and a row that comes and one that goes.
 pub const MOST_VARIANTS: usize = 45;
 
-const _: () = assert!(MOST_VARIANTS * 2 + 4 <= outbox::MAX_TRANSACTION_ITEMS);
+const _: () = assert!(MOST_VARIANTS * 2 + 4 + 4 <= outbox::MAX_TRANSACTION_ITEMS);
 
 /// The most bytes of a product, as JSON. Its event can say most of it three times: as it was, as it is, and what of it is new.
 pub const MOST_BYTES: usize = 48 * 1024;
@@ -87,6 +89,22 @@ pub enum Refusal {
         /// The product that it belongs to.
         product_id: ProductId,
     },
+    /// There is no such category, or it is being deleted.
+    #[error("there is no category {category_id}, or it is being deleted")]
+    NoCategory {
+        /// The category that was asked for.
+        category_id: CategoryId,
+    },
+    /// The value of an attribute is not what the category says of it.
+    #[error("the category says that this attribute is of the type {attribute_type}")]
+    Attribute {
+        /// The place of the variant.
+        variant: usize,
+        /// The place of the attribute among those of the variant.
+        attribute: usize,
+        /// What its values are.
+        attribute_type: AttributeType,
+    },
 }
 
 /// What the catalogue says of a product, as whoever keeps it sets it.
@@ -102,6 +120,8 @@ pub struct Details {
     pub visibility: Visibility,
     /// How it is taxed.
     pub tax_category: TaxCategory,
+    /// The category that it is in; `None`: in none.
+    pub category_id: Option<CategoryId>,
     /// Its variants, 1 to [`MOST_VARIANTS`]. What they say of their stock is not read.
     pub variants: Vec<Variant>,
 }
@@ -136,6 +156,12 @@ impl Product {
     #[must_use]
     pub fn tax_category(&self) -> TaxCategory {
         self.listing.tax_category.unwrap_or_default()
+    }
+
+    /// The category that it is in.
+    #[must_use]
+    pub fn category_id(&self) -> Option<&CategoryId> {
+        self.listing.category_id.as_ref()
     }
 
     /// When it was put into the catalogue.
@@ -212,6 +238,7 @@ pub(crate) fn set(
         status: details.status,
         visibility: details.visibility,
         tax_category: Some(details.tax_category),
+        category_id: details.category_id,
         variants,
     };
     if size(&listing) > MOST_BYTES {
@@ -219,7 +246,7 @@ pub(crate) fn set(
         return Err(Stopped::Refused(Refusal::TooLarge { most }));
     }
     if let Some(before) = entity.state() {
-        return Ok(update(transaction, entity, before, listing, by)?);
+        return Ok(update(transaction, entity, before, listing, (None, by))?);
     }
     let (now, version) = (transaction.now(), entity.next_version()?);
     let created = Created {
@@ -260,7 +287,25 @@ pub(crate) fn set_stock(
     for (variant, status) in listing.variants.iter_mut().zip(stock) {
         variant.stock_status = *status;
     }
-    update(transaction, entity, before, listing, by)
+    update(transaction, entity, before, listing, (None, by))
+}
+
+/// Puts a product into another category, in a transaction, because of an event.
+///
+/// # Errors
+/// [`Error`] if the entity is another one's.
+pub(crate) fn set_category(
+    transaction: &mut Transaction,
+    entity: &Entity<Product>,
+    before: &Product,
+    category_id: CategoryId,
+    (cause, by): (&Cause, Text<256>),
+) -> Result<Done<Product>, Error> {
+    let listing = Listing {
+        category_id: Some(category_id),
+        ..before.listing.clone()
+    };
+    update(transaction, entity, before, listing, (Some(cause), by))
 }
 
 fn update(
@@ -268,7 +313,7 @@ fn update(
     entity: &Entity<Product>,
     before: &Product,
     listing: Listing,
-    by: Text<256>,
+    (cause, by): (Option<&Cause>, Text<256>),
 ) -> Result<Done<Product>, Error> {
     let Some(difference) = Difference::between(&before.listing, &listing) else {
         let unchanged = Change::<_, Updated>::none(before.clone());
@@ -295,7 +340,7 @@ fn update(
         updated_by: by,
         ..before.clone()
     };
-    Change::new(product, updated).save(transaction, entity)
+    Change::new(product, updated).save_caused(transaction, entity, cause)
 }
 
 /// Takes a product out of the catalogue, in a transaction.
@@ -363,6 +408,11 @@ impl Difference {
         if before.tax_category != after.tax_category {
             kinds.push(ChangeType::TaxCategoryChanged);
             (previous.tax_category, new.tax_category) = (before.tax_category, after.tax_category);
+        }
+        if before.category_id != after.category_id {
+            kinds.push(ChangeType::CategoryChanged);
+            previous.category_id.clone_from(&before.category_id);
+            new.category_id.clone_from(&after.category_id);
         }
         previous.variants = not_in(&before.variants, &after.variants);
         new.variants = not_in(&after.variants, &before.variants);

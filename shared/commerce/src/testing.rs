@@ -9,7 +9,8 @@ use std::fmt::Debug;
 
 use domain::Stopped;
 use events::{
-    CartId, Cause, CountryCode, CustomerId, OrderId, ProductId, Sku, Text,
+    CartId, CategoryId, Cause, CountryCode, CustomerId, OrderId, ProductId, QuoteId, Sku, Slug,
+    Text,
     contracts::{
         customer::{CustomerType, PaymentTerm, VatTreatment},
         order::Goods,
@@ -20,12 +21,14 @@ use events::{
 use outbox::{Decision, Error, Mark, Outbox, Outcome, Table, Transaction};
 
 use crate::{
-    cart::{Refresh, Subject},
+    cart::{Followers, Refresh, Subject},
+    category,
     customer::Profile,
     operations::{CartStep, Commerce, PlaceOrder},
     order::Numbers,
     price::{PriceList, SetPrice},
     product::Details,
+    quote,
     stock::StockStep,
     tax::SetTaxRate,
 };
@@ -146,6 +149,7 @@ pub fn details(skus: &[&Sku]) -> Details {
         status: ProductStatus::Active,
         visibility: Visibility::Public,
         tax_category: TaxCategory::Standard,
+        category_id: None,
         variants: variants.collect(),
     }
 }
@@ -169,6 +173,31 @@ pub async fn sell(outbox: &Outbox, sku: &Sku, price: &str, quantity: u32, number
         };
         commerce
             .change_stock(transaction, sku, counted, desk())
+            .await
+    })
+    .await;
+}
+
+/// Makes a category, whose slug and name are its id, below another one or at the top. Takes one number.
+///
+/// # Panics
+/// If the id has a capital letter, a dot or an underscore.
+pub async fn category(
+    outbox: &Outbox,
+    category_id: &CategoryId,
+    parent_id: Option<&CategoryId>,
+    number: u64,
+) {
+    commit(outbox, number, async |commerce, transaction| {
+        let details = category::Details {
+            parent_id: parent_id.cloned(),
+            name: Text::new(category_id.as_str()).expect("a name"),
+            slug: Slug::new(category_id.as_str()).expect("a slug"),
+            position: 0,
+            attributes: Vec::new(),
+        };
+        commerce
+            .set_category(transaction, category_id, details, desk())
             .await
     })
     .await;
@@ -292,6 +321,28 @@ pub async fn fill(outbox: &Outbox, cart_id: CartId, sku: &Sku, quantity: u32, nu
     .await;
 }
 
+/// The id of a quote.
+///
+/// # Panics
+/// Never: it is an id.
+#[must_use]
+pub fn quote_id(number: u64) -> QuoteId {
+    let id = format!("0190a1b2-c3d4-7e5f-8a9b-0c20{number:08x}");
+    id.parse().expect("an id")
+}
+
+/// Makes a quote from a cart, valid for 30 days. Takes one number.
+pub async fn offer(outbox: &Outbox, cart_id: CartId, quote_id: QuoteId, number: u64) {
+    let numbers = &quote::Numbers::default();
+    commit(outbox, number, async |commerce, transaction| {
+        let ids = (cart_id, quote_id);
+        commerce
+            .create_quote(transaction, numbers, ids, quote::VALID_DAYS, desk())
+            .await
+    })
+    .await;
+}
+
 /// Writes down that something changed from which carts follow, as `commerce-carts` does. Takes one number, which is the event's, too.
 ///
 /// # Panics
@@ -303,6 +354,7 @@ pub async fn changed(outbox: &Outbox, subjects: Vec<Subject>, number: u64) {
         correlation_id: id.parse().expect("an id"),
         occurred_at: outbox.clock().now(),
         subjects,
+        followers: Followers::default(),
         after: None,
     };
     commit(outbox, number, async |_, transaction| {

@@ -158,6 +158,8 @@ domain_ids! {
     CartId,
     /// The id of one customer's order of goods.
     OrderId,
+    /// The id of one quote to a customer.
+    QuoteId,
     /// The id of one line of an order.
     ItemId,
 }

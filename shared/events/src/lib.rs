@@ -46,8 +46,8 @@ pub use draft::{Cause, Draft, DraftError, Program, Stamp};
 pub use envelope::{Envelope, EnvelopeError, MAX_ENVELOPE_BYTES, Metadata, Payload};
 pub use ids::{
     CartId, CorrelationId, DrawId, EscrowId, EventId, EventVersion, IdError, ItemId, LoanId,
-    OperationId, OrderId, PaymentId, PositionId, Priority, ScheduleId, Sequence, SettlementId,
-    TraceParent, TransactionId, WebhookId,
+    OperationId, OrderId, PaymentId, PositionId, Priority, QuoteId, ScheduleId, Sequence,
+    SettlementId, TraceParent, TransactionId, WebhookId,
 };
 pub use nearest::{did_you_mean, nearest, unknown_domain};
 pub use registry::{Arrival, Invalid, ReadBack, RegisteredContract, Registry, Statistics};
@@ -55,10 +55,10 @@ pub use schema::{SchemaValidator, schema_of, validator_for, violations_of};
 pub use selection::{Selection, Subscribed};
 pub use subscription::{DecodeError, Evidence, Subscription, decode_as, decode_payload};
 pub use text::{
-    AccountId, AggregateId, AggregateType, ConsumerName, CountryCode, CustomerId, DecimalText,
-    EmailAddress, EthereumAddress, EventType, ExternalReference, IdempotencyKey, LedgerEntryId,
-    MemberId, MoveReason, NetworkName, OrderNumber, Producer, ProductId, Sku, SupplierId, Text,
-    TextError, TierName, TxHash, is_deliverable,
+    AccountId, AggregateId, AggregateType, CategoryId, ConsumerName, CountryCode, CustomerId,
+    DecimalText, EmailAddress, EthereumAddress, EventType, ExternalReference, IdempotencyKey,
+    LedgerEntryId, MemberId, MoveReason, NetworkName, OrderNumber, Producer, ProductId,
+    QuoteNumber, Sku, Slug, SupplierId, Text, TextError, TierName, TxHash, is_deliverable,
 };
 pub use timestamp::{Timestamp, TimestampError};
 pub use violation::{MAX_VIOLATIONS, Violation, Violations};

@@ -297,6 +297,24 @@ text_type!(
 );
 
 text_type!(
+    /// The id of a category of products.
+    CategoryId, "category_id", "1 to 64 letters, digits, '.', '_' or '-', starting with a letter or digit",
+    r"^[A-Za-z0-9][A-Za-z0-9._-]*$", 1..=64,
+    |text| all_then(text, |c| c.is_ascii_alphanumeric(), |c| c.is_ascii_alphanumeric() || "._-".contains(c))
+);
+
+text_type!(
+    /// A category's part of a path, e.g. `office-chairs`. Of the categories below the same one no two have the same.
+    Slug, "slug", "1 to 100 lower-case letters, digits or '-', starting with a letter or digit",
+    r"^[a-z0-9][a-z0-9-]*$", 1..=100,
+    |text| all_then(
+        text,
+        |c| c.is_ascii_lowercase() || c.is_ascii_digit(),
+        |c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-',
+    )
+);
+
+text_type!(
     /// The id of a customer of the shop.
     CustomerId, "customer_id", "1 to 64 letters, digits, '.', '_' or '-', starting with a letter or digit",
     r"^[A-Za-z0-9][A-Za-z0-9._-]*$", 1..=64,
@@ -318,6 +336,26 @@ impl OrderNumber {
         // A number of Millrace's has at most 16 digits, like a sequence.
         Self(Cow::Owned(format!(
             "ORD-{:08}",
+            number.min(crate::Sequence::MAX)
+        )))
+    }
+}
+
+text_type!(
+    /// The number of a quote as people read it, e.g. `QUO-00012345`. No two quotes have the same; numbers are left out.
+    QuoteNumber, "quote_number", "QUO- and 8 to 16 digits",
+    r"^QUO-[0-9]{8,16}$", 12..=20,
+    |text| text.strip_prefix("QUO-").is_some_and(|digits| (8..=16).contains(&digits.len())
+        && digits.bytes().all(|byte| byte.is_ascii_digit()))
+);
+
+impl QuoteNumber {
+    /// The quote number of a number.
+    #[must_use]
+    pub fn of(number: u64) -> Self {
+        // As with orders.
+        Self(Cow::Owned(format!(
+            "QUO-{:08}",
             number.min(crate::Sequence::MAX)
         )))
     }

@@ -31,7 +31,7 @@ pub const DOMAINS: &[Domain] = &[
     Domain {
         name: "commerce",
         events: &[
-            "cart", "credit", "customer", "order", "price", "product", "stock",
+            "cart", "category", "credit", "customer", "order", "price", "product", "quote", "stock",
         ],
     },
 ];

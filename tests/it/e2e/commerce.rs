@@ -570,3 +570,235 @@ async fn a_cart_follows_a_price_a_product_and_a_stock_by_itself() -> Result {
     assert_eq!(listed["items"], json!([]));
     Ok(())
 }
+
+#[tokio::test]
+async fn a_quote_is_priced_again_after_a_jump_and_its_order_keeps_its_total_after_a_step() -> Result
+{
+    let (_use, stack) = (shared_use().await, Stack::connect().await?);
+    let (sku, customer) = (sold(&stack, 20).await?, buyer(&stack, Some(5000)).await?);
+    let send = async |path: &str, body: Value| {
+        stack
+            .call(Method::POST, path, Some(&unique("key")), Some(&body))
+            .await
+    };
+    let reprice = async |price: &str| {
+        let price = json!({ "product_id": sku, "currency": "EUR", "base_price": price });
+        put(&stack, &format!("/api/v1/prices/{sku}"), &price).await
+    };
+    let made = json!({ "customer_id": customer, "currency": "EUR" });
+    let made = send("/api/v1/carts", made).await?;
+    let made = made.expect(StatusCode::CREATED)?;
+    let cart = made["cart_id"].as_str().ok_or("no cart_id")?;
+    let line = json!({ "sku": sku, "quantity": 10 });
+    let filled = send(&format!("/api/v1/carts/{cart}/items"), line).await?;
+    filled.expect(StatusCode::OK)?;
+    let first = send("/api/v1/quotes", json!({ "cart_id": cart })).await?;
+    let first = first.expect(StatusCode::CREATED)?;
+    assert_eq!(first["totals"]["total"], 1785, "{first}");
+    let first = first["quote_id"].as_str().ok_or("no quote_id")?;
+
+    reprice("165").await?;
+    let path = format!("/api/v1/quotes/{first}");
+    let look = async || {
+        let quote = stack.get(&path).await?;
+        Ok((quote["needs_repricing"] == true).then_some(()))
+    };
+    let what = "that the quote needs repricing";
+    until_run(&stack, "CommerceCartWorkerFunction", what, SOON, look).await?;
+    let refused = send(&format!("{path}/accept"), json!({})).await?;
+    let refused = refused.expect(StatusCode::CONFLICT)?;
+    assert_eq!(
+        refused["type"],
+        "urn:millrace:problem:quote-needs-repricing"
+    );
+
+    let second = send(&format!("{path}/reprice"), json!({})).await?;
+    let second = second.expect(StatusCode::CREATED)?;
+    assert_eq!(second["totals"]["total"], 1963.5, "{second}");
+    let second = second["quote_id"].as_str().ok_or("no quote_id")?;
+    assert_eq!(stack.get(&path).await?["superseded_by"], second);
+    reprice("166.65").await?;
+    let path = format!("/api/v1/quotes/{second}");
+    let seen = json!({ "expected_total": 1963.5 });
+    let placed = send(&format!("{path}/accept"), seen).await?;
+    let placed = placed.expect(StatusCode::CREATED)?;
+    assert_eq!(
+        (&placed["totals"]["total"], &placed["quote_id"]),
+        (&json!(1963.5), &json!(second)),
+        "{placed}"
+    );
+    let twice = send(&format!("{path}/accept"), json!({})).await?;
+    let twice = twice.expect(StatusCode::CONFLICT)?;
+    assert_eq!(
+        (&twice["type"], &twice["order_id"]),
+        (
+            &json!("urn:millrace:problem:quote-closed"),
+            &placed["order_id"]
+        )
+    );
+    let id = id_of(&placed)?;
+    let order = decided(&stack, &id).await?;
+    assert_eq!(
+        (&order["status"], &order["totals"]["total"]),
+        (&json!("confirmed"), &json!(1963.5))
+    );
+    let witness = format!("/api/v1/events/witness?aggregate_type=order&aggregate_id={id}");
+    assert_eq!(stack.get(&witness).await?["verdict"], "agrees");
+    let changes = history(&stack, "price", &sku).await?;
+    let meant: Vec<_> = changes
+        .iter()
+        .map(|event| {
+            let payload = &event["payload"];
+            (
+                payload["affects_active_quotes"] == true,
+                payload["requote_required"] == true,
+            )
+        })
+        .collect();
+    assert_eq!(meant, [(false, false), (true, true), (true, false)]);
+    for (quote, last) in [(first, "quote.updated"), (second, "quote.accepted")] {
+        let events = history(&stack, "quote", quote).await?;
+        let event = events.last().ok_or("no event")?;
+        assert_eq!(event["event_type"], last);
+        let event_id = event["event_id"].as_str().ok_or("no event_id")?;
+        handled_by_all(&stack, event_id, SOON).await?;
+        let path = format!("/api/v1/events/witness?aggregate_type=quote&aggregate_id={quote}");
+        let witness = stack.get(&path).await?;
+        assert_eq!(witness["verdict"], "agrees", "{witness}");
+    }
+    let listed = stack
+        .get(&format!("/api/v1/quotes?customer_id={customer}"))
+        .await?;
+    assert_eq!(listed["items"].as_array().map(Vec::len), Some(2));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_category_takes_along_what_is_below_it_and_leaves_its_products_to_another_one() -> Result
+{
+    let (_use, stack) = (shared_use().await, Stack::connect().await?);
+    let [seats, chairs, office, stools] = ["seats", "chairs", "office", "stools"].map(unique);
+    let path = |id: &str| format!("/api/v1/categories/{id}");
+    let named = |id: &str, parent: Option<&str>| {
+        let mut body = json!({ "name": id, "slug": id });
+        if let Some(parent) = parent {
+            body["parent_id"] = json!(parent);
+        }
+        body
+    };
+    put(&stack, &path(&seats), &named(&seats, None)).await?;
+    let mut of_seats = named(&chairs, Some(seats.as_str()));
+    of_seats["attributes"] = json!([{ "name": "height", "type": "number", "filterable": true }]);
+    put(&stack, &path(&chairs), &of_seats).await?;
+    put(
+        &stack,
+        &path(&office),
+        &named(&office, Some(chairs.as_str())),
+    )
+    .await?;
+    put(&stack, &path(&stools), &named(&stools, None)).await?;
+    let shown = stack.get(&path(&office)).await?;
+    assert_eq!(shown["path"], format!("{seats}/{chairs}/{office}"));
+
+    // A product is listed by its category, and its attributes are as that one says.
+    let sku = unique("PRD");
+    let product = format!("/api/v1/products/{sku}");
+    let chair = |height: &str| {
+        json!({
+            "name": "Chair", "status": "active", "visibility": "public", "category_id": chairs,
+            "variants": [{ "sku": sku, "attributes": [{ "name": "height", "value": height }] }],
+        })
+    };
+    let call = async |method: Method, path: &str, body: &Value| {
+        stack
+            .call(method, path, Some(&unique("key")), Some(body))
+            .await
+    };
+    let high = call(Method::PUT, &product, &chair("high")).await?;
+    let high = high.expect(StatusCode::UNPROCESSABLE_ENTITY)?;
+    let pointer = &high["violations"][0]["pointer"];
+    assert_eq!(pointer, "/variants/0/attributes/0/value", "{high}");
+    let made = put(&stack, &product, &chair("45")).await?;
+    let products_of = async |id: &str| -> Result<Value> {
+        let listed = stack.get(&format!("{}/products", path(id))).await?;
+        Ok(listed["items"].clone())
+    };
+    assert_eq!(products_of(&chairs).await?, json!([made]));
+
+    // It moves with what stands below it, and not below itself.
+    put(
+        &stack,
+        &path(&chairs),
+        &named(&chairs, Some(stools.as_str())),
+    )
+    .await?;
+    let shown = stack.get(&path(&office)).await?;
+    assert_eq!(shown["path"], format!("{stools}/{chairs}/{office}"));
+    let circle = call(
+        Method::PUT,
+        &path(&stools),
+        &named(&stools, Some(office.as_str())),
+    )
+    .await?;
+    let circle = circle.expect(StatusCode::UNPROCESSABLE_ENTITY)?;
+    assert_eq!(circle["violations"][0]["pointer"], "/parent_id", "{circle}");
+
+    // It is not deleted with what is in it, but leaves that to another one.
+    let full = call(Method::DELETE, &path(&chairs), &json!({})).await?;
+    let full = full.expect(StatusCode::CONFLICT)?;
+    assert_eq!(full["type"], "urn:millrace:problem:category-has-children");
+    let to = json!({ "reassign_to": seats });
+    let closing = call(Method::DELETE, &path(&chairs), &to).await?;
+    assert_eq!(closing.expect(StatusCode::OK)?["deleted"], false);
+    let shown = stack.get(&path(&office)).await?;
+    assert_eq!(shown["path"], format!("{seats}/{office}"), "at once");
+    let look = async || {
+        let gone = stack.call(Method::GET, &path(&chairs), None, None).await?;
+        Ok((gone.status == StatusCode::NOT_FOUND).then_some(()))
+    };
+    let worker = "CommerceCartWorkerFunction";
+    until_run(&stack, worker, "that the category is deleted", SOON, look).await?;
+    let there = products_of(&seats).await?;
+    assert_eq!(
+        (&there[0]["product_id"], &there[0]["category_id"]),
+        (&json!(sku), &json!(seats))
+    );
+    let tree = stack.get("/api/v1/categories").await?;
+    let ids = tree["items"].as_array().ok_or("no items")?.iter();
+    let ids: Vec<&str> = ids
+        .filter_map(|item| item["category_id"].as_str())
+        .collect();
+    assert!(ids.contains(&office.as_str()) && !ids.contains(&chairs.as_str()));
+
+    let events = history(&stack, "category", &chairs).await?;
+    let told: Vec<&str> = events
+        .iter()
+        .filter_map(|event| event["event_type"].as_str())
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "category.created",
+            "category.updated",
+            "category.updated",
+            "category.deleted"
+        ]
+    );
+    let updates = history(&stack, "product", &sku).await?;
+    let update = updates.last().ok_or("no event")?;
+    assert_eq!(update["payload"]["change_type"], "category_changed");
+    assert_eq!(update["causation_id"], events[2]["event_id"]);
+    for (kind, id) in [
+        ("category", &chairs),
+        ("category", &office),
+        ("product", &sku),
+    ] {
+        let last = history(&stack, kind, id).await?;
+        let last = last.last().ok_or("no event")?["event_id"].clone();
+        handled_by_all(&stack, last.as_str().ok_or("no event_id")?, SOON).await?;
+        let path = format!("/api/v1/events/witness?aggregate_type={kind}&aggregate_id={id}");
+        let witness = stack.get(&path).await?;
+        assert_eq!(witness["verdict"], "agrees", "{kind}: {witness}");
+    }
+    Ok(())
+}

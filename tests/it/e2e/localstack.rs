@@ -20,6 +20,8 @@ const AT_ONCE: &str = "1";
 /// The stories that run there, as `module::name`.
 const RUN: &[&str] = &[
     "commerce::a_cart_follows_a_price_a_product_and_a_stock_by_itself",
+    "commerce::a_category_takes_along_what_is_below_it_and_leaves_its_products_to_another_one",
+    "commerce::a_quote_is_priced_again_after_a_jump_and_its_order_keeps_its_total_after_a_step",
     "commerce::a_price_is_published_and_an_order_comes_to_the_seeds_total",
     "analytics::analytics_counts_what_members_did_once_and_in_every_bucket",
     "events_api::an_event_is_found_by_id_and_time_and_its_journey_tells_every_step",

@@ -1,16 +1,18 @@
 #![allow(clippy::expect_used, reason = "a test fails by panicking")]
 
+mod categories;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use commerce::{
-    Cart,
+    Cart, Quote,
     cart::Subject,
     customer::Profile,
     operations::CartStep,
     stock::StockStep,
     testing::{
-        self, cart_id, commit, customer_id, desk, details, fill, open, product_id, profile,
-        reprice, sell, table,
+        self, cart_id, commit, customer_id, desk, details, fill, offer, open, product_id, profile,
+        quote_id, reprice, sell, table,
     },
     tier::SetTier,
 };
@@ -21,6 +23,7 @@ use events::{
         cart::{Action, CartStatus, Updated},
         customer::CustomerType,
         product::ProductStatus,
+        quote,
     },
 };
 use testkit::jobs::JobSite;
@@ -319,4 +322,97 @@ async fn a_price_that_changes_before_a_new_line_is_committed_is_in_the_line() {
     assert_eq!(tries.into_inner(), 2);
     let price = cart(&site, 0).await.items()[0].unit_price;
     assert_eq!(price.to_string(), "160");
+}
+
+/// A shop with so many carts, each with ten pieces at 150.00 and a quote of them. Takes the numbers from 2,000 on.
+async fn quoted(quotes: u64) -> JobSite {
+    let site = filled(quotes).await;
+    for quote in 0..quotes {
+        let number = 3_000 + quote;
+        offer(site.outbox(), cart_id(quote), quote_id(quote), number).await;
+    }
+    site
+}
+
+async fn quote(site: &JobSite, number: u64) -> Quote {
+    let (outbox, table) = (site.outbox(), &table());
+    let quote = Commerce { outbox, table }.quote(quote_id(number)).await;
+    quote.expect("reads").state().expect("made").clone()
+}
+
+/// Sets the price, and compares the quotes with it. Returns how many were looked at, and how many flagged. Takes two numbers, the
+/// first of them this one.
+async fn compared(site: &JobSite, price: &str, number: u64) -> (u64, u64) {
+    reprice(site.outbox(), &sku(), price, number).await;
+    changed(site, vec![Subject::Sku(sku())], number + 1).await;
+    let counts = run(site).await.counts;
+    (counts["quotes"], counts["flagged"])
+}
+
+fn rows_of_quotes(site: &JobSite) -> usize {
+    let rows = site.store().items(&table());
+    let pks = rows.iter().filter_map(|row| row["pk"].as_str());
+    pks.filter(|pk| pk.starts_with("quote_watch#")).count()
+}
+
+#[tokio::test]
+async fn a_quote_is_flagged_once_when_a_price_is_five_per_cent_off() {
+    let site = quoted(1).await;
+    assert_eq!(compared(&site, "157.485", 900).await, (1, 0));
+    assert!(!quote(&site, 0).await.needs_repricing());
+    assert_eq!(compared(&site, "157.5", 902).await, (1, 1));
+    assert!(quote(&site, 0).await.needs_repricing());
+    assert_eq!(compared(&site, "300", 904).await, (1, 0));
+    let aggregate = format!("quote#{}", quote_id(0));
+    let first = events::Sequence::FIRST;
+    let history = site.outbox().history(&aggregate, first, 100).await;
+    let history = history.expect("reads");
+    assert_eq!(history.envelopes.len(), 2);
+    let raw = history.envelopes[1].get();
+    let envelope: events::Envelope = serde_json::from_str(raw).expect("an envelope");
+    let cause = envelope.causation_id.expect("the change").to_string();
+    assert!(cause.ends_with(&format!("{:08x}", 903)), "{cause}");
+    let updated: quote::Updated =
+        serde_json::from_str(envelope.payload.json()).expect("a quote.updated");
+    assert_eq!(updated.action, quote::Action::RepricingNeeded);
+    let changes = updated.price_changes;
+    assert_eq!(changes.len(), 1);
+    assert_eq!(
+        (
+            changes[0].previous_price.to_string(),
+            changes[0].new_price.to_string()
+        ),
+        ("150".to_owned(), "157.50".to_owned())
+    );
+}
+
+#[tokio::test]
+async fn every_quote_of_a_sku_is_compared_page_by_page() {
+    let quotes = 2 * u64::from(commerce::operations::QUOTES_PER_PAGE) + 1;
+    let site = quoted(quotes).await;
+    assert_eq!(compared(&site, "100", 900).await, (quotes, quotes));
+    for number in 0..quotes {
+        assert!(quote(&site, number).await.needs_repricing(), "{number}");
+    }
+    assert_eq!(run(&site).await.pages, 0);
+}
+
+#[tokio::test]
+async fn the_row_of_a_quote_that_is_not_open_goes() {
+    let site = quoted(2).await;
+    commit(site.outbox(), 4_000, async |commerce, transaction| {
+        commerce
+            .reject_quote(transaction, quote_id(0), None, desk())
+            .await
+    })
+    .await;
+    assert_eq!(rows_of_quotes(&site), 2);
+    assert_eq!(compared(&site, "151", 900).await, (1, 0));
+    assert_eq!(rows_of_quotes(&site), 1);
+    // The time of the other is over, whether that was written down or not.
+    let days = commerce::quote::VALID_DAYS;
+    site.clock()
+        .advance(std::time::Duration::from_secs(86_400).saturating_mul(days));
+    assert_eq!(compared(&site, "300", 902).await, (0, 0));
+    assert_eq!(rows_of_quotes(&site), 0);
 }

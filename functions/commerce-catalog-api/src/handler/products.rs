@@ -13,7 +13,10 @@ use commerce::{
 };
 use events::{
     ProductId,
-    contracts::product::{Created, Variant},
+    contracts::{
+        category::AttributeType,
+        product::{Created, Variant},
+    },
 };
 
 use http::StatusCode;
@@ -24,7 +27,7 @@ use crate::wire::{
 };
 
 /// The answer of a change. The request's mark keeps it, so it leaves out the description and the variants.
-fn receipt(done: &Done<Product>) -> ProductReceipt {
+pub(super) fn receipt(done: &Done<Product>) -> ProductReceipt {
     let (product, listing) = (&done.state, done.state.listing());
     ProductReceipt {
         product_id: listing.id.clone(),
@@ -32,6 +35,7 @@ fn receipt(done: &Done<Product>) -> ProductReceipt {
         status: listing.status,
         visibility: listing.visibility,
         tax_category: product.tax_category(),
+        category_id: product.category_id().cloned(),
         deleted: product.is_deleted(),
         created_at: product.created_at(),
         updated_at: product.updated_at(),
@@ -78,6 +82,24 @@ fn problem(refusal: &Refusal) -> Problem {
             .detail(words)
             .with("pointer", at(*variant))
             .with("product_id", product_id.as_str()),
+        Refusal::NoCategory { .. } => {
+            let message = "is no category, or is being deleted";
+            Problem::invalid(Vec::new()).violation("/category_id", message)
+        }
+        Refusal::Attribute {
+            variant,
+            attribute,
+            attribute_type,
+        } => {
+            let pointer = format!("/variants/{variant}/attributes/{attribute}/value");
+            let message = match attribute_type {
+                AttributeType::Text => "must be a text, as the category says",
+                AttributeType::Number => "must be a decimal number, as the category says",
+                AttributeType::Bool => "must be true or false, as the category says",
+                AttributeType::Enum => "must be one of the values that the category lists",
+            };
+            Problem::invalid(Vec::new()).violation(pointer, message)
+        }
     }
 }
 
@@ -100,8 +122,8 @@ async fn stored(app: &App, product_id: &ProductId) -> Result<Done<Product>, Prob
 /// PUT `/products/{product_id}`.
 ///
 /// # Errors
-/// 409 if a sku belongs to another product, or the product was taken out; 422 if two variants have the same sku; the problems that
-/// every command can return.
+/// 409 if a sku belongs to another product, or the product was taken out; 422 if two variants have the same sku, the category is not
+/// there, or an attribute is not as it says; the problems that every command can return.
 pub async fn set(
     State(app): State<Arc<App>>,
     Path(path): Path<ProductPath>,
@@ -115,6 +137,7 @@ pub async fn set(
             status: body.status,
             visibility: body.visibility,
             tax_category: body.tax_category,
+            category_id: body.category_id.clone(),
             variants: body.variants.iter().map(Variant::from).collect(),
         };
         let operations = app.operations();

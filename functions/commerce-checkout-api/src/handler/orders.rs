@@ -30,6 +30,7 @@ pub(super) fn receipt(done: &Done<Order>) -> OrderReceipt {
         paid: order.paid(),
         outstanding: order.outstanding(),
         rejection: order.rejection(),
+        quote_id: order.quote_id(),
         created_at: order.created_at(),
         updated_at: order.updated_at(),
         version: done.version,

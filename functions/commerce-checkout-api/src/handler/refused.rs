@@ -20,8 +20,8 @@ fn at(line: usize) -> String {
     format!("/lines/{line}/sku")
 }
 
-/// Returns the problem that the caller receives for a refusal of a cart. The lines are those of the cart, so no pointer into the
-/// request leads to them.
+/// Returns the problem that the caller receives for a refusal of a cart or a quote. The lines are those of the cart or quote, so no
+/// pointer into the request leads to them.
 pub(super) fn of_cart(refusal: &Refusal) -> Problem {
     problem_at(refusal, |_| String::new())
 }
@@ -59,6 +59,38 @@ fn problem_at(refusal: &Refusal, at: fn(usize) -> String) -> Problem {
         }
         Refusal::CartEmpty { .. } => {
             Problem::conflict("cart-empty", "The cart is empty").detail(words)
+        }
+        Refusal::UnknownQuote { quote_id } => {
+            Problem::not_found(words).with("quote_id", quote_id.to_string())
+        }
+        Refusal::QuoteClosed {
+            status,
+            order_id,
+            superseded_by,
+        } => {
+            let ids = [
+                ("order_id", order_id.map(|id| id.to_string())),
+                ("superseded_by", superseded_by.map(|id| id.to_string())),
+            ];
+            let problem = Problem::conflict("quote-closed", "The quote changes no more")
+                .detail(words)
+                .with("quote_status", status.as_str());
+            ids.into_iter()
+                .fold(problem, |problem, (name, id)| match id {
+                    Some(id) => problem.with(name, id),
+                    None => problem,
+                })
+        }
+        Refusal::QuoteExpired { valid_until } => {
+            Problem::conflict("quote-expired", "The time of the quote is over")
+                .detail(words)
+                .with("valid_until", valid_until.to_string())
+        }
+        Refusal::QuoteNeedsRepricing { quote_id } => {
+            let title = "The quote must be priced again";
+            Problem::conflict("quote-needs-repricing", title)
+                .detail(words)
+                .with("quote_id", quote_id.to_string())
         }
         Refusal::TooManyLines { most } => {
             let title = "The cart would have too many lines";

@@ -4,12 +4,16 @@ use std::time::Duration;
 
 use commerce::{
     order::{OrderStep, due::FIRST_LOOK},
-    testing::{commit, customer_id, desk, open, order_id, place, profile, table},
+    quote::VALID_DAYS,
+    testing::{
+        cart_id, commit, customer_id, desk, fill, offer, open, order_id, place, profile, quote_id,
+        table,
+    },
 };
 use consumer::schedule::Report;
 use events::{
     Sku,
-    contracts::{customer::CustomerType, order::OrderStatus},
+    contracts::{customer::CustomerType, order::OrderStatus, quote::QuoteStatus},
 };
 use testkit::jobs::JobSite;
 
@@ -52,11 +56,12 @@ async fn status(site: &JobSite) -> OrderStatus {
 }
 
 fn due(site: &JobSite) -> usize {
+    rows(site, "order_due")
+}
+
+fn rows(site: &JobSite, partition: &str) -> usize {
     let items = site.store().items(&table());
-    items
-        .iter()
-        .filter(|item| item["pk"] == "order_due")
-        .count()
+    items.iter().filter(|item| item["pk"] == partition).count()
 }
 
 #[tokio::test]
@@ -125,4 +130,47 @@ async fn the_confirmed_order_of_a_consumer_who_pays_nothing_is_cancelled() {
         (status(&site).await, due(&site)),
         (OrderStatus::Cancelled, 0)
     );
+}
+
+/// A shop with so many carts, each with a quote. Takes the numbers from 2,000 on.
+async fn quoted(quotes: u64) -> JobSite {
+    let site = JobSite::new();
+    let sku = Sku::new("PRD-001").expect("a sku");
+    open(site.outbox(), std::slice::from_ref(&sku)).await;
+    for quote in 0..quotes {
+        let number = 2_000 + 3 * quote;
+        fill(site.outbox(), cart_id(quote), &sku, 1, number).await;
+        offer(site.outbox(), cart_id(quote), quote_id(quote), number + 2).await;
+    }
+    site
+}
+
+async fn quote_status(site: &JobSite, number: u64) -> QuoteStatus {
+    let (outbox, table) = (site.outbox(), &table());
+    let quote = Commerce { outbox, table }.quote(quote_id(number)).await;
+    quote.expect("reads").state().expect("made").status()
+}
+
+#[tokio::test]
+async fn a_quote_expires_when_its_time_is_over_and_one_that_was_closed_is_left_alone() {
+    let quotes = 2 * u64::from(QUOTES_PER_PAGE) + 2;
+    let site = quoted(quotes).await;
+    commit(site.outbox(), 4_000, async |commerce, transaction| {
+        commerce
+            .reject_quote(transaction, quote_id(0), None, desk())
+            .await
+    })
+    .await;
+    let valid = Duration::from_secs(86_400).saturating_mul(VALID_DAYS);
+    site.clock().advance(valid - Duration::from_secs(1));
+    assert_eq!(run(&site).await.pages, 0);
+    site.clock().advance(Duration::from_secs(1));
+    let report = run(&site).await;
+    assert_eq!(report.counts["expired"], quotes - 1);
+    assert_eq!(quote_status(&site, 0).await, QuoteStatus::Rejected);
+    for number in 1..quotes {
+        assert_eq!(quote_status(&site, number).await, QuoteStatus::Expired);
+    }
+    assert_eq!(rows(&site, "quote_due"), 0);
+    assert_eq!(run(&site).await.pages, 0);
 }

@@ -1,4 +1,5 @@
-//! That the carts that follow from something are to be calculated anew: a row for each change of it, until all of them are done.
+//! That the carts that follow from something are to be calculated anew, and the quotes of a sku looked at: a row for each change of it,
+//! until all of them are done.
 //!
 //! The row is written with the mark of the change's event. A job works through the rows, those of the earliest changes first, page by
 //! page. Each cart is calculated by what holds at that moment, so a cart that is up to date already stays as it is, and no order of
@@ -21,9 +22,23 @@ pub struct Refresh {
     pub occurred_at: Timestamp,
     /// What changed, and is still to be gone through. The first one is under way.
     pub subjects: Vec<Subject>,
-    /// Where the first one continues; `None`: at its beginning.
+    /// Which of those that follow from the first one are under way.
+    #[serde(default)]
+    pub followers: Followers,
+    /// Where they continue; `None`: at their beginning.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
+}
+
+/// Who follows from a change.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Followers {
+    /// Carts, of every subject.
+    #[default]
+    Carts,
+    /// Quotes, of a sku alone. They come after its carts.
+    Quotes,
 }
 
 impl Refresh {
@@ -40,6 +55,19 @@ impl Refresh {
     #[must_use]
     pub fn first(table: &Table, limit: u32) -> Query {
         Query::partition(table, Self::PARTITION, limit)
+    }
+
+    /// Goes on to those that come after the present ones.
+    pub(crate) fn go_on(&mut self) {
+        self.after = None;
+        if let (Followers::Carts, Some(Subject::Sku(_))) = (self.followers, self.subjects.first()) {
+            self.followers = Followers::Quotes;
+            return;
+        }
+        self.followers = Followers::Carts;
+        if !self.subjects.is_empty() {
+            self.subjects.remove(0);
+        }
     }
 
     /// The cause of what it changes.

@@ -331,10 +331,11 @@ impl Commerce<'_> {
         let customer_id = cart.customer_id();
         let customer = self.customer(customer_id).await?;
         let profile = profile_of(&customer, customer_id)?;
-        let quoted = self
-            .quote(profile, cart.currency(), &goods, transaction.now())
+        let priced = self
+            .price_lines(profile, cart.currency(), &goods, transaction.now())
             .await?;
-        let lines = quoted.calculated.lines.into_iter().zip(&quoted.goods);
+        let found = priced.found;
+        let lines = priced.calculated.lines.into_iter().zip(&found.goods);
         let items = lines.zip(ids).map(|((line, known), item_id)| Item {
             available: Some(known.is_for_sale && known.is_in_stock),
             ..line.item(item_id, known.name.clone())
@@ -342,11 +343,11 @@ impl Commerce<'_> {
         Ok(Priced {
             lines: Lines {
                 items: items.collect(),
-                totals: Some(quoted.calculated.totals),
+                totals: Some(priced.calculated.totals),
                 tier: profile.tier.clone(),
             },
-            goods: quoted.goods,
-            tier: quoted.tier,
+            goods: found.goods,
+            tier: priced.tier,
             customer: Some(unchanged(&customer)),
         })
     }
@@ -379,29 +380,49 @@ impl Commerce<'_> {
             by: by.clone(),
         };
         let done = self.place_order(transaction, numbers, place).await?;
-        let placed = transaction.events().first().cloned();
-        let placed = placed.ok_or_else(|| Error::Refused("an order without event".to_owned()))?;
+        self.close_cart(transaction, (&entity, cart), order_id, by)?;
+        Ok(done)
+    }
+
+    /// Closes an open cart because of the order that the transaction places. The cart's event is caused by the order's.
+    ///
+    /// # Errors
+    /// [`Error`] if the transaction places no order, or cannot be built.
+    pub(super) fn close_cart(
+        &self,
+        transaction: &mut Transaction,
+        (entity, cart): (&Entity<Cart>, &Cart),
+        order_id: OrderId,
+        by: Text<256>,
+    ) -> Result<(), Error> {
         let changed = Changed {
             action: Action::CartCleared,
             lines: Lines::default(),
             changed_item: None,
             order_id: Some(order_id),
-            cause: Some(Cause::event(&placed)),
+            cause: Some(cause_of_order(transaction)?),
             by,
         };
-        cart::change(transaction, (self.table, &entity), cart, changed)?;
-        Ok(done)
+        cart::change(transaction, (self.table, entity), cart, changed)?;
+        Ok(())
     }
 }
 
-fn goods_of(item: &Item) -> Goods {
+/// What follows from the order that the transaction places is caused by this: the transaction's first event.
+pub(super) fn cause_of_order(transaction: &Transaction) -> Result<Cause, Error> {
+    let placed = transaction.events().first();
+    let placed = placed.ok_or_else(|| Error::Refused("an order without event".to_owned()))?;
+    Ok(Cause::event(placed))
+}
+
+pub(super) fn goods_of(item: &Item) -> Goods {
     Goods {
         sku: item.sku.clone(),
         quantity: item.quantity,
     }
 }
 
-fn open(entity: &Entity<Cart>, cart_id: CartId) -> Result<&Cart, Refusal> {
+pub(super) fn open(entity: &Entity<Cart>, cart_id: CartId) -> Result<&Cart, Refusal> {
     let cart = entity.state().ok_or(Refusal::UnknownCart { cart_id })?;
     match (cart.status(), cart.order_id()) {
         (CartStatus::Open, _) => Ok(cart),

@@ -1,4 +1,4 @@
-//! Customers; and how every list is kept: those of customers, products, credit accounts, and the orders of a customer.
+//! Customers; and how every list is kept: those of customers, products, credit accounts, and the orders and quotes of a customer.
 
 use events::{CustomerId, Text};
 use outbox::{Cursor, Entity, Error, Query, State, Transaction};
@@ -106,14 +106,16 @@ mod tests {
     #![allow(clippy::expect_used)]
 
     use super::*;
-    use crate::operations::{credit, orders};
+    use crate::operations::{credit, orders, quotes};
 
     #[test]
     fn no_row_of_a_list_is_taken_for_the_state_of_an_aggregate() {
         // The sort key of every state can be the id of a customer.
         let id = "state";
-        let of_customer = orders::list_of(&CustomerId::new(id).expect("an id"));
-        for list in [LIST, credit::LIST, of_customer.as_str()] {
+        let customer_id = CustomerId::new(id).expect("an id");
+        let of_customer = [orders::list_of(&customer_id), quotes::list_of(&customer_id)];
+        let of_customer = of_customer.iter().map(String::as_str);
+        for list in [LIST, credit::LIST].into_iter().chain(of_customer) {
             assert_eq!(crate::DOMAIN.aggregate_at(list, id), None, "{list}");
         }
     }

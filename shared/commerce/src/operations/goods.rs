@@ -1,4 +1,4 @@
-//! What carts and orders need to know of goods: their prices, their products, and whether they can be sold.
+//! What carts, quotes and orders need to know of goods: their prices, their products, and whether they can be sold.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,24 +16,32 @@ use super::{CalculatedOrder, Commerce, LineAsked, OrderAsked, orders::Stopped};
 use crate::{Price, Product, Refusal as Calculation, Stock, customer::Profile, order::Refusal};
 
 /// Goods at the prices of a moment, for a customer.
-pub(super) struct Quoted {
+pub(super) struct PricedGoods {
     /// What they come to, line by line.
     pub(super) calculated: CalculatedOrder,
-    /// What is known of each line's goods, in the order of the lines.
-    pub(super) goods: Vec<Known>,
-    /// The stock of each line's goods, in the order of the lines.
-    pub(super) stocks: Vec<Entity<Stock>>,
+    /// What is known of them.
+    pub(super) found: Found,
     /// The customer's tier, unchanged; `None` if it has none.
     pub(super) tier: Option<(Key, Condition)>,
 }
 
-impl Quoted {
-    /// The lines whose goods the customer cannot buy, whatever there is of them.
-    pub(super) fn not_for_sale(&self) -> Vec<(usize, Sku)> {
-        let lines = self.goods.iter().zip(&self.calculated.lines).enumerate();
+/// What is known of goods, whatever they cost.
+pub(super) struct Found {
+    /// What is known of each line's goods, in the order of the lines.
+    pub(super) goods: Vec<Known>,
+    /// The stock of each line's goods, in the order of the lines.
+    pub(super) stocks: Vec<Entity<Stock>>,
+    /// The prices of those that have some.
+    prices: BTreeMap<Sku, Price>,
+}
+
+impl Found {
+    /// The lines whose goods the customer cannot buy, whatever there is of them. The goods are those that were looked up.
+    pub(super) fn not_for_sale(&self, goods: &[Goods]) -> Vec<(usize, Sku)> {
+        let lines = self.goods.iter().zip(goods).enumerate();
         lines
             .filter(|(_, (known, _))| !known.is_for_sale)
-            .map(|(place, (_, line))| (place, line.sku.clone()))
+            .map(|(place, (_, one))| (place, one.sku.clone()))
             .collect()
     }
 }
@@ -46,6 +54,8 @@ pub(super) struct Known {
     pub(super) is_for_sale: bool,
     /// Whether anything of them can be sold.
     pub(super) is_in_stock: bool,
+    /// How they are taxed.
+    tax_category: TaxCategory,
     /// Its prices, unchanged.
     pub(super) price: (Key, Condition),
     /// Its product, unchanged; `None` if there are no prices that name one.
@@ -62,13 +72,48 @@ impl Commerce<'_> {
     ///
     /// # Errors
     /// [`Refusal::Calculation`]; [`Stopped::Failed`].
-    pub(super) async fn quote(
+    pub(super) async fn price_lines(
         &self,
         profile: &Profile,
         currency: Currency,
         goods: &[Goods],
         now: Timestamp,
-    ) -> Result<Quoted, Stopped> {
+    ) -> Result<PricedGoods, Stopped> {
+        let found = self.find_goods(profile.customer_type, goods).await?;
+        let lines = goods
+            .iter()
+            .zip(&found.goods)
+            .map(|(one, known)| LineAsked {
+                sku: one.sku.clone(),
+                quantity: one.quantity,
+                tax_category: known.tax_category,
+            });
+        let asked = OrderAsked {
+            currency,
+            tier: profile.tier.clone(),
+            country: profile.country.clone(),
+            vat_treatment: profile.vat_treatment,
+            day: Day::of(now),
+            lines: lines.collect(),
+        };
+        let calculated = self.calculated(&asked, &found.prices).await;
+        let (calculated, tier) = calculated.map_err(|stopped| match stopped {
+            domain::Stopped::Refused(refusal) => refused(refusal),
+            domain::Stopped::Failed(error) => Stopped::Failed(error),
+        })?;
+        Ok(PricedGoods {
+            calculated,
+            found,
+            tier: tier.as_ref().map(unchanged),
+        })
+    }
+
+    /// Looks up prices, products and stocks of goods, for a customer of this type. No two of them may be of the same sku.
+    pub(super) async fn find_goods(
+        &self,
+        customer_type: CustomerType,
+        goods: &[Goods],
+    ) -> Result<Found, Error> {
         let skus: Vec<&str> = goods.iter().map(|one| one.sku.as_str()).collect();
         let (prices, stocks) = futures::try_join!(
             self.outbox.load_each::<Price>(self.table, &skus),
@@ -76,19 +121,12 @@ impl Commerce<'_> {
         )?;
         let products = self.products_of(&prices).await?;
         let mut known = Vec::with_capacity(goods.len());
-        let mut lines = Vec::with_capacity(goods.len());
         let mut read = BTreeMap::new();
         for ((one, price), stock) in goods.iter().zip(&prices).zip(&stocks) {
             let product_id = price.state().map(Price::product_id);
             let entity = product_id.and_then(|id| products.get(id));
             let product = entity.and_then(Entity::state);
-            let customer_type: CustomerType = profile.customer_type;
             let tax_category = product.map(Product::tax_category);
-            lines.push(LineAsked {
-                sku: one.sku.clone(),
-                quantity: one.quantity,
-                tax_category: tax_category.unwrap_or(TaxCategory::Standard),
-            });
             if let Some(price) = price.state() {
                 read.insert(one.sku.clone(), price.clone());
             }
@@ -97,28 +135,15 @@ impl Commerce<'_> {
                 is_for_sale: product
                     .is_some_and(|product| product.is_for_sale(&one.sku, customer_type)),
                 is_in_stock: stock.state().is_some_and(|stock| stock.available() > 0),
+                tax_category: tax_category.unwrap_or(TaxCategory::Standard),
                 price: unchanged(price),
                 product: entity.map(unchanged),
             });
         }
-        let asked = OrderAsked {
-            currency,
-            tier: profile.tier.clone(),
-            country: profile.country.clone(),
-            vat_treatment: profile.vat_treatment,
-            day: Day::of(now),
-            lines,
-        };
-        let calculated = self.calculated(&asked, &read).await;
-        let (calculated, tier) = calculated.map_err(|stopped| match stopped {
-            domain::Stopped::Refused(refusal) => refused(refusal),
-            domain::Stopped::Failed(error) => Stopped::Failed(error),
-        })?;
-        Ok(Quoted {
-            calculated,
+        Ok(Found {
             goods: known,
             stocks,
-            tier: tier.as_ref().map(unchanged),
+            prices: read,
         })
     }
 

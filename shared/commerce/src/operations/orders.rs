@@ -3,19 +3,22 @@
 use std::time::Duration;
 
 use events::{
-    CustomerId, Money, OrderId, Text,
+    CountryCode, CustomerId, Money, OrderId, QuoteId, Text, Timestamp,
     contracts::{
         credit::{CreditStatus, ReservationChanged as CreditChanged},
-        customer::CustomerType,
-        order::{Goods, OrderStatus, Rejection},
+        customer::{CustomerType, VatTreatment},
+        order::{Goods, Item, OrderStatus, Rejection, Totals},
         payment::{self, ReferenceType, StatusChanged as PaymentChanged},
         price::Currency,
         stock::{ReservationChanged as StockChanged, ReservationStatus},
     },
 };
 use outbox::{Condition, Cursor, Entity, Error, Query, Transaction};
+use serde::de::DeserializeOwned;
 
-use super::{Commerce, customers::Listed, reservations::short, system};
+use super::{
+    Commerce, carts::goods_of, customers::Listed, goods::Found, reservations::short, system,
+};
 use crate::{
     CreditAccount, Customer, Done, Order,
     customer::Profile,
@@ -46,6 +49,26 @@ pub struct PlaceOrder {
     pub expected_total: Option<Money>,
     /// Who places it.
     pub by: Text<256>,
+}
+
+/// A new order, before it is known whether its goods can be sold.
+pub(super) struct NewOrder {
+    pub(super) order_id: OrderId,
+    pub(super) customer_id: CustomerId,
+    /// The country whose tax rates apply.
+    pub(super) country: CountryCode,
+    /// How it is taxed.
+    pub(super) vat_treatment: VatTreatment,
+    /// Its lines.
+    pub(super) items: Vec<Item>,
+    /// What it comes to.
+    pub(super) totals: Totals,
+    /// The quote that it is placed at the prices of.
+    pub(super) quote_id: Option<QuoteId>,
+    /// What the caller expects it to come to; `None`: whatever it does.
+    pub(super) expected_total: Option<Money>,
+    /// Who places it.
+    pub(super) by: Text<256>,
 }
 
 impl Commerce<'_> {
@@ -95,7 +118,6 @@ impl Commerce<'_> {
         numbers: &Numbers,
         place: PlaceOrder,
     ) -> Result<Done<Order>, Stopped> {
-        let (customer_id, currency) = (&place.customer_id, place.currency);
         for (line, asked) in place.lines.iter().enumerate() {
             let sku = &asked.sku;
             if place.lines[..line].iter().any(|before| before.sku == *sku) {
@@ -103,8 +125,47 @@ impl Commerce<'_> {
                 return Err(Refusal::SameSku { line, sku }.into());
             }
         }
+        let (customer_id, currency) = (&place.customer_id, place.currency);
+        let (entity, customer) = self
+            .for_order(place.order_id, customer_id, currency)
+            .await?;
+        let profile = profile_of(&customer, customer_id)?;
+        let now = transaction.now();
+        let priced = self
+            .price_lines(profile, currency, &place.lines, now)
+            .await?;
+        let calculated = priced.calculated;
+        let lines = calculated.lines.into_iter().zip(&priced.found.goods);
+        let items =
+            lines.map(|(line, known)| line.item(transaction.uuid().into(), known.name.clone()));
+        let new = NewOrder {
+            order_id: place.order_id,
+            customer_id: place.customer_id.clone(),
+            country: profile.country.clone(),
+            vat_treatment: profile.vat_treatment,
+            items: items.collect(),
+            totals: calculated.totals,
+            quote_id: None,
+            expected_total: place.expected_total,
+            by: place.by,
+        };
+        let of = (profile, &priced.found);
+        self.save_order(transaction, numbers, &entity, of, new)
+            .await
+    }
+
+    /// Reads what a new order needs: its own entity, which is empty, and the customer.
+    ///
+    /// # Errors
+    /// [`Refusal::IdTaken`], [`Refusal::UnknownCustomer`], [`Refusal::NoCreditAccount`]; [`Stopped::Failed`].
+    pub(super) async fn for_order(
+        &self,
+        order_id: OrderId,
+        customer_id: &CustomerId,
+        currency: Currency,
+    ) -> Result<(Entity<Order>, Entity<Customer>), Stopped> {
         let (entity, customer, account) = futures::try_join!(
-            self.order(place.order_id),
+            self.order(order_id),
             self.customer(customer_id),
             self.credit_account(customer_id)
         )?;
@@ -121,15 +182,28 @@ impl Commerce<'_> {
             }
             .into());
         }
-        let now = transaction.now();
-        let quoted = self.quote(profile, currency, &place.lines, now).await?;
-        let lines = quoted.not_for_sale();
+        Ok((entity, customer))
+    }
+
+    /// Saves a new order at the prices that it names, if its goods can be sold, and lists it among its customer's.
+    ///
+    /// # Errors
+    /// [`Refusal::NotForSale`], [`Refusal::TotalChanged`], [`Refusal::InsufficientStock`]; [`Stopped::Failed`].
+    pub(super) async fn save_order(
+        &self,
+        transaction: &mut Transaction,
+        numbers: &Numbers,
+        entity: &Entity<Order>,
+        (profile, found): (&Profile, &Found),
+        new: NewOrder,
+    ) -> Result<Done<Order>, Stopped> {
+        let goods: Vec<Goods> = new.items.iter().map(goods_of).collect();
+        let lines = found.not_for_sale(&goods);
         if !lines.is_empty() {
             return Err(Refusal::NotForSale { lines }.into());
         }
-        let calculated = quoted.calculated;
-        let total = calculated.totals.total;
-        if let Some(expected) = place.expected_total
+        let (total, currency) = (new.totals.total, new.totals.currency);
+        if let Some(expected) = new.expected_total
             && expected != total
         {
             return Err(Refusal::TotalChanged {
@@ -139,24 +213,23 @@ impl Commerce<'_> {
             }
             .into());
         }
-        let shortages: Vec<_> = short(&place.lines, &quoted.stocks).collect();
+        let shortages: Vec<_> = short(&goods, &found.stocks).collect();
         if !shortages.is_empty() {
             return Err(Refusal::InsufficientStock { shortages }.into());
         }
-        let lines = calculated.lines.into_iter().zip(quoted.goods);
-        let items = lines.map(|(line, known)| line.item(transaction.uuid().into(), known.name));
-        let items = items.collect();
+        let now = transaction.now();
         let placed = Placed {
-            order_id: place.order_id,
+            order_id: new.order_id,
             order_number: numbers.next(self.outbox, self.table).await?,
-            customer_id: customer_id.clone(),
+            customer_id: new.customer_id,
             customer_type: profile.customer_type,
             payment_term: profile.payment_term,
-            country: profile.country.clone(),
-            vat_treatment: profile.vat_treatment,
-            items,
-            totals: calculated.totals,
-            by: place.by,
+            country: new.country,
+            vat_treatment: new.vat_treatment,
+            items: new.items,
+            totals: new.totals,
+            quote_id: new.quote_id,
+            by: new.by,
         };
         let due = Due {
             order_id: placed.order_id,
@@ -165,10 +238,11 @@ impl Commerce<'_> {
         };
         transaction.insert(due.key(self.table), &due)?;
         let id = placed.order_id.to_string();
-        let listed = self.table.key(list_of(customer_id), format!("{now}#{id}"));
+        let list = list_of(&placed.customer_id);
+        let listed = self.table.key(list, format!("{now}#{id}"));
         transaction.insert(listed, &Listed { id })?;
         let change = order::place(placed, entity.next_version()?, now);
-        Ok(change.save(transaction, &entity)?)
+        Ok(change.save(transaction, entity)?)
     }
 
     /// Does a step of an order.
@@ -268,11 +342,8 @@ impl Commerce<'_> {
         most: u32,
     ) -> Result<(Vec<(Order, Overdue)>, bool), Stopped> {
         let now = transaction.now();
-        let query = Due::first(self.table, most);
-        let (mut rows, _) = self.outbox.rows::<Due>(&query).await?;
-        let read = rows.len();
-        rows.retain(|due| due.look_at <= now);
-        let more = read == rows.len() && u32::try_from(read).is_ok_and(|read| read == most);
+        let first = Due::first(self.table, most);
+        let (rows, more) = self.due::<Due>(&first, |due| due.look_at, now).await?;
         let ids: Vec<String> = rows.iter().map(|due| due.order_id.to_string()).collect();
         let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
         let orders = self.outbox.load_each::<Order>(self.table, &ids).await?;
@@ -309,6 +380,23 @@ impl Commerce<'_> {
             found.push((order.clone(), overdue));
         }
         Ok((found, more))
+    }
+
+    /// The rows whose time has come, of a partition that has them by time, and whether there may be more.
+    ///
+    /// # Errors
+    /// [`Error`] when they cannot be read.
+    pub(super) async fn due<T: DeserializeOwned>(
+        &self,
+        first: &Query,
+        look_at: fn(&T) -> Timestamp,
+        now: Timestamp,
+    ) -> Result<(Vec<T>, bool), Error> {
+        let (mut rows, _) = self.outbox.rows::<T>(first).await?;
+        let read = rows.len();
+        rows.retain(|row| look_at(row) <= now);
+        let more = read == rows.len() && u32::try_from(read).is_ok_and(|read| read == first.limit);
+        Ok((rows, more))
     }
 
     /// Counts a captured payment towards the order that it is for. What changes otherwise with a payment, and payments that are

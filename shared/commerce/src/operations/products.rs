@@ -7,7 +7,7 @@ use outbox::{Cursor, Entity, Error, Key, Query, Transaction, decode_item};
 
 use super::{Commerce, customers::Listed, system};
 use crate::{
-    Done, Price, Product, Stock,
+    Category, Done, Price, Product, Stock,
     product::{self, Claim, Details, Refusal},
 };
 
@@ -39,10 +39,11 @@ impl Commerce<'_> {
     }
 
     /// Puts a product into the catalogue, or replaces what the catalogue says of it. What it says already changes nothing. A new
-    /// variant claims its sku for ever.
+    /// variant claims its sku for ever. The commit depends on a category that it was not in before being open.
     ///
     /// # Errors
-    /// [`Refusal::Deleted`], [`Refusal::SameSku`], [`Refusal::OtherProduct`], [`Refusal::TooLarge`]; [`Stopped::Failed`].
+    /// [`Refusal::Deleted`], [`Refusal::SameSku`], [`Refusal::NoCategory`], [`Refusal::Attribute`], [`Refusal::OtherProduct`],
+    /// [`Refusal::TooLarge`]; [`Stopped::Failed`].
     pub async fn set_product(
         &self,
         transaction: &mut Transaction,
@@ -62,6 +63,7 @@ impl Commerce<'_> {
             let product_id = product_id.clone();
             return Err(Refusal::Deleted { product_id }.into());
         }
+        let category = self.category_of(&details).await?;
         let skus: Vec<&Sku> = details.variants.iter().map(|one| &one.sku).collect();
         self.claim(transaction, product_id, &skus).await?;
         let stock = self.first_statuses(transaction, &entity, product_id, &skus);
@@ -70,6 +72,9 @@ impl Commerce<'_> {
             let id = product_id.to_string();
             transaction.insert(self.table.key(LIST, id.as_str()), &Listed { id })?;
         }
+        let before = entity.state().and_then(Product::category_id);
+        self.regroup(transaction, product_id, before, category.as_ref())
+            .await?;
         product::set(transaction, &entity, product_id, details, &stock, by)
     }
 
@@ -88,7 +93,30 @@ impl Commerce<'_> {
             let product_id = product_id.clone();
             return Err(Refusal::UnknownProduct { product_id }.into());
         };
+        self.regroup(transaction, product_id, before.category_id(), None)
+            .await?;
         Ok(product::delete(transaction, &entity, before, by)?)
+    }
+
+    /// The category that a product is to be in. The values of its attributes must be as that one says.
+    async fn category_of(&self, details: &Details) -> Result<Option<Entity<Category>>, Stopped> {
+        let Some(category_id) = &details.category_id else {
+            return Ok(None);
+        };
+        let entity = self.category(category_id).await?;
+        let Some(category) = entity.state().filter(|category| category.is_open()) else {
+            let category_id = category_id.clone();
+            return Err(Refusal::NoCategory { category_id }.into());
+        };
+        match category.first_misfit(&details.variants) {
+            None => Ok(Some(entity)),
+            Some((variant, attribute, attribute_type)) => Err(Refusal::Attribute {
+                variant,
+                attribute,
+                attribute_type,
+            }
+            .into()),
+        }
     }
 
     /// Tells with a product how much of its variants can be sold now, if that is another status than it told last. A product that

@@ -95,6 +95,7 @@ fn created(id: &str, event: events::contracts::order::Created) -> Step<Order> {
         paid: Money::ZERO,
         stock_requested: false,
         rejection: None,
+        quote_id: event.quote_id,
         created_at: event.created_at,
         created_by: event.created_by.ok_or_else(missing)?,
         updated_at: event.created_at,

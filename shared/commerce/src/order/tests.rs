@@ -48,6 +48,7 @@ fn placed(customer_type: CustomerType) -> OrderChange {
             total: money("1785"),
             currency: Currency::Eur,
         },
+        quote_id: "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a88".parse().ok(),
         by: by(),
     };
     place(placed, number(1), at(1))

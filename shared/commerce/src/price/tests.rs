@@ -33,7 +33,14 @@ fn command(currency: Currency, list: PriceList) -> SetPrice {
 
 /// Sets prices on a row of this version at this second.
 fn step(before: Option<&Price>, version: u64, command: SetPrice) -> Change<Price, Changed> {
-    set(before, command, None, number(version), at(version)).expect("allowed")
+    set(
+        before,
+        command,
+        SkuUse::default(),
+        number(version),
+        at(version),
+    )
+    .expect("allowed")
 }
 
 #[test]
@@ -139,8 +146,16 @@ fn the_price_of_a_quantity_is_that_of_the_largest_one_reached() {
 
 #[test]
 fn what_cannot_be_is_refused() {
-    let refused =
-        |before, list| set(before, command(Currency::Eur, list), None, number(1), at(1)).err();
+    let refused = |before, list| {
+        set(
+            before,
+            command(Currency::Eur, list),
+            SkuUse::default(),
+            number(1),
+            at(1),
+        )
+        .err()
+    };
     let same = list("1", &[(5, "1"), (3, "1"), (5, "2")]);
     assert_eq!(
         refused(None, same),
@@ -160,7 +175,14 @@ fn what_cannot_be_is_refused() {
     other.product_id = ProductId::new("PRD-9").expect("an id");
     let product_id = first.state().product_id().clone();
     assert_eq!(
-        set(Some(first.state()), other, None, number(2), at(2)).err(),
+        set(
+            Some(first.state()),
+            other,
+            SkuUse::default(),
+            number(2),
+            at(2)
+        )
+        .err(),
         Some(Refusal::OtherProduct {
             sku: sku(),
             product_id
@@ -173,7 +195,7 @@ fn a_clock_that_goes_back_does_not_take_the_price_with_it() {
     let first = set(
         None,
         command(Currency::Eur, list("1", &[])),
-        None,
+        SkuUse::default(),
         number(1),
         at(9),
     )

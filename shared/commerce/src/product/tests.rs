@@ -24,6 +24,7 @@ fn listing(variants: &[&str]) -> Listing {
         status: ProductStatus::Active,
         visibility: Visibility::Public,
         tax_category: Some(TaxCategory::Standard),
+        category_id: None,
         variants: variants.iter().map(|text| variant(text)).collect(),
     }
 }
@@ -61,6 +62,8 @@ fn an_update_names_what_it_changes_and_the_variant() {
     assert_eq!(described, of(DescriptionChanged, "A"));
     let taxed = told(|after| after.tax_category = Some(TaxCategory::Reduced));
     assert_eq!(taxed, of(TaxCategoryChanged, "A"));
+    let moved = told(|after| after.category_id = CategoryId::new("chairs").ok());
+    assert_eq!(moved, of(CategoryChanged, "A"));
     let added = told(|after| after.variants.push(variant("C")));
     assert_eq!(added, of(VariantAdded, "C"));
     let removed = told(|after| after.variants.truncate(1));

@@ -113,6 +113,7 @@ macro_rules! domains {
 
 pub mod alert;
 pub mod cart;
+pub mod category;
 pub mod cloud;
 pub mod consumer;
 pub mod credit;
@@ -125,6 +126,7 @@ pub mod order;
 pub mod payment;
 pub mod price;
 pub mod product;
+pub mod quote;
 pub mod settlement;
 pub mod stock;
 pub mod supplier;
@@ -134,8 +136,8 @@ pub mod wallet;
 pub mod webhook;
 
 domains!(
-    alert, cart, cloud, consumer, credit, customer, erp, loan, member, operation, order, payment,
-    price, product, settlement, stock, supplier, system, treasury, wallet, webhook
+    alert, cart, category, cloud, consumer, credit, customer, erp, loan, member, operation, order,
+    payment, price, product, quote, settlement, stock, supplier, system, treasury, wallet, webhook
 );
 
 /// What is done with the type of every contract.

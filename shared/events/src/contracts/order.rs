@@ -13,8 +13,8 @@ use super::{
     price::{Currency, TaxCategory},
 };
 use crate::{
-    CountryCode, CustomerId, ItemId, Money, OrderId, OrderNumber, Percent, ProductId, Retention,
-    Sequence, Sku, Text, Timestamp, UnitPrice,
+    CountryCode, CustomerId, ItemId, Money, OrderId, OrderNumber, Percent, ProductId, QuoteId,
+    Retention, Sequence, Sku, Text, Timestamp, UnitPrice,
 };
 
 contracts! {
@@ -270,6 +270,9 @@ pub struct Created {
     /// How it is taxed. Every event of Millrace has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vat_treatment: Option<VatTreatment>,
+    /// The quote that it was placed at the prices of; absent if it was placed without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quote_id: Option<QuoteId>,
     /// Who placed it: the user for whom the caller acted, else the owner of its key. Every event of Millrace has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_by: Option<Text<256>>,

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{price::TaxCategory, stock::StockStatus};
-use crate::{ProductId, Retention, Sequence, Sku, Text, Timestamp};
+use crate::{CategoryId, ProductId, Retention, Sequence, Sku, Text, Timestamp};
 
 contracts! {
     kept Retention::Forever;
@@ -104,6 +104,9 @@ pub struct Product {
     /// How it is taxed. Every event of Millrace has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tax_category: Option<TaxCategory>,
+    /// The category that it is in; absent if it is in none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub category_id: Option<CategoryId>,
     /// Its variants. Every event of Millrace has at least one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub variants: Vec<Variant>,
@@ -132,6 +135,8 @@ pub enum ChangeType {
     DescriptionChanged,
     /// How it is taxed.
     TaxCategoryChanged,
+    /// The category that it is in.
+    CategoryChanged,
     /// How much of a variant can be sold.
     StockStatusChanged,
 }
@@ -155,6 +160,9 @@ pub struct Values {
     /// How it is taxed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tax_category: Option<TaxCategory>,
+    /// The category that it is in; absent, too, if it was or is in none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub category_id: Option<CategoryId>,
     /// The variants that changed, were added or were removed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub variants: Vec<Variant>,
@@ -184,7 +192,8 @@ pub struct Updated {
     pub sku: Sku,
     /// When it changed.
     pub updated_at: Timestamp,
-    /// Who changed it: the user for whom the caller acted, else the owner of its key; `system` for its stock's status.
+    /// Who changed it: the user for whom the caller acted, else the owner of its key; `system` for its stock's status, and for a
+    /// product whose category is deleted.
     pub updated_by: Text<256>,
     /// What of it changed.
     pub change_type: ChangeType,

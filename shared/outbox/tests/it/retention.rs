@@ -24,8 +24,9 @@ use crate::fixtures::{domain, events_table, outbox, request};
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// The domains whose events prove movements of money or goods and what an order is calculated from, or are all that a read model
 /// of members can be built from.
-const FOREVER: [&str; 14] = [
+const FOREVER: [&str; 16] = [
     "cart",
+    "category",
     "cloud",
     "credit",
     "customer",
@@ -35,6 +36,7 @@ const FOREVER: [&str; 14] = [
     "payment",
     "price",
     "product",
+    "quote",
     "settlement",
     "stock",
     "treasury",

@@ -2,9 +2,11 @@
 //! and an order with what is reserved for it.
 
 use commerce::{
+    category::Details,
     credit::Asked,
     customer::Profile,
     operations::{CartStep, Commerce, Stopped},
+    order,
     price::{PriceList, SetPrice},
     stock::StockStep,
     tax::SetTaxRate,
@@ -12,8 +14,9 @@ use commerce::{
     tier::SetTier,
 };
 use events::{
-    CountryCode, ProductId, Sku, Text, TierName,
+    CartId, CategoryId, CountryCode, ProductId, Sku, Slug, Text, TierName,
     contracts::{
+        category::{AttributeDefinition, AttributeType},
         customer::{CustomerType, NotificationPreferences},
         order::Goods,
         price::{Currency, TaxCategory, VolumePrice},
@@ -50,6 +53,41 @@ pub(super) fn act(world: &World) {
     world
         .flow
         .look(|site| async move { order(site.outbox()).await });
+    world
+        .flow
+        .look(|site| async move { categories(site.outbox()).await });
+}
+
+/// Two categories; one of them is put below the other, and deleted.
+async fn categories(outbox: &Outbox) {
+    let [seats, chairs] = ["seats", "chairs"].map(|id| CategoryId::new(id).expect("an id"));
+    testing::category(outbox, &seats, None, 1_050).await;
+    testing::category(outbox, &chairs, None, 1_051).await;
+    let height = AttributeDefinition {
+        name: Text::new("height").expect("a name"),
+        attribute_type: AttributeType::Number,
+        values: Vec::new(),
+        filterable: true,
+    };
+    testing::commit(outbox, 1_052, async |commerce, transaction| {
+        let details = Details {
+            parent_id: Some(seats.clone()),
+            name: Text::new("Chairs").expect("a name"),
+            slug: Slug::new("chairs").expect("a slug"),
+            position: 1,
+            attributes: vec![height.clone()],
+        };
+        commerce
+            .set_category(transaction, &chairs, details, testing::desk())
+            .await
+    })
+    .await;
+    testing::commit(outbox, 1_053, async |commerce, transaction| {
+        commerce
+            .delete_category(transaction, &chairs, None, testing::desk())
+            .await
+    })
+    .await;
 }
 
 /// An order, its credit and its goods, as the consumers move them.
@@ -83,7 +121,7 @@ async fn order(outbox: &Outbox) {
             .await
     })
     .await;
-    let cart_id = "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a77"
+    let cart_id: CartId = "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a77"
         .parse()
         .expect("an id");
     testing::commit(outbox, 1_005, async |commerce, transaction| {
@@ -103,6 +141,7 @@ async fn order(outbox: &Outbox) {
             .await
     })
     .await;
+    quotes(outbox, cart_id).await;
     testing::place(outbox, &skus, 2, 1_002).await;
     testing::commit(outbox, 1_003, async |commerce, transaction| {
         let (order_id, customer_id) = (testing::order_id(), testing::customer_id());
@@ -119,6 +158,34 @@ async fn order(outbox: &Outbox) {
         });
         commerce
             .reserve_stock(transaction, testing::order_id(), goods.collect())
+            .await
+    })
+    .await;
+}
+
+/// Quotes of a cart: one gives way to another, which is rejected, and the third becomes an order.
+async fn quotes(outbox: &Outbox, cart_id: CartId) {
+    for number in 0..3 {
+        let id = testing::quote_id(number);
+        testing::offer(outbox, cart_id, id, 1_010 + number).await;
+        if number == 1 {
+            testing::commit(outbox, 1_020, async |commerce, transaction| {
+                let reason = Text::new("too expensive").ok();
+                commerce
+                    .reject_quote(transaction, id, reason, testing::desk())
+                    .await
+            })
+            .await;
+        }
+    }
+    let numbers = order::Numbers::default();
+    let order_id = "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a78"
+        .parse()
+        .expect("an id");
+    testing::commit(outbox, 1_021, async |commerce, transaction| {
+        let ids = (testing::quote_id(2), order_id);
+        commerce
+            .accept_quote(transaction, &numbers, ids, None, testing::desk())
             .await
     })
     .await;

@@ -40,8 +40,8 @@ const REPLAYER: &str = "operator-worker";
 const SEALER: &str = "audit-anchor";
 /// What a function may also do to its own table if it keeps a work queue there.
 const REMOVE: [&str; 1] = ["dynamodb:DeleteItem"];
-/// The only API that removes rows: those by which a cart was found from what it no longer has.
-const KEEPER_OF_CARTS: &str = "commerce-checkout-api";
+/// The only APIs that remove rows: those by which a cart was found from what it no longer has, and a product from its category.
+const KEEPERS_OF_LISTS: [&str; 2] = ["commerce-catalog-api", "commerce-checkout-api"];
 
 /// The action that changes an event source mapping. Its resource names no stack, so its condition must.
 const CHANGES_MAPPINGS: &str = "lambda:UpdateEventSourceMapping";
@@ -317,7 +317,9 @@ fn grants(model: &Model, function: &Function<'_>) -> BTreeMap<String, Grant> {
                     allow(arn(table), &ADD, &[], &why);
                 } else if is_own {
                     allow(arn(table), &ADD, &OWN, &why);
-                    if !function.events("Schedule").is_empty() || package == KEEPER_OF_CARTS {
+                    if !function.events("Schedule").is_empty()
+                        || KEEPERS_OF_LISTS.contains(&package)
+                    {
                         allow(arn(table), &ADD, &REMOVE, &why);
                     }
                     for index in indexes(model, table) {

@@ -1,12 +1,14 @@
-//! The numbers of orders. A process takes a block of them at a time, so that no two orders wait for each other's number.
+//! The numbers of orders and of quotes. A process takes a block of them at a time, so that no two requests wait for each other's
+//! number.
 
 use std::{
+    marker::PhantomData,
     ops::Range,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use events::OrderNumber;
+use events::{OrderNumber, QuoteNumber};
 use outbox::{
     CommitError, Condition, Error, Fault, FaultKind, Key, Outbox, Prepared, Reason, Table, Write,
 };
@@ -22,48 +24,80 @@ const TRIES: u32 = 10;
 const PAUSE: Duration = Duration::from_millis(20);
 const JITTER: u64 = 100;
 
+/// A kind of number that is given once.
+pub trait Numbered {
+    /// The partition of the row that says how many were taken.
+    const PARTITION: &'static str;
+
+    /// The number as people read it.
+    fn numbered(number: u64) -> Self;
+}
+
+impl Numbered for OrderNumber {
+    const PARTITION: &'static str = "order_numbers";
+
+    fn numbered(number: u64) -> Self {
+        Self::of(number)
+    }
+}
+
+impl Numbered for QuoteNumber {
+    const PARTITION: &'static str = "quote_numbers";
+
+    fn numbered(number: u64) -> Self {
+        Self::of(number)
+    }
+}
+
 /// How many numbers were taken so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct Taken {
     taken: u64,
 }
 
-/// The numbers that this process has taken and not yet given.
-#[derive(Debug, Default)]
-pub struct Numbers(Mutex<Range<u64>>);
+/// The numbers of a kind that this process has taken and not yet given.
+#[derive(Debug)]
+pub struct Numbers<N> {
+    left: Mutex<Range<u64>>,
+    kind: PhantomData<fn() -> N>,
+}
 
-impl Numbers {
-    fn key(table: &Table) -> Key {
-        table.key("order_numbers", "taken")
+impl<N> Default for Numbers<N> {
+    fn default() -> Self {
+        Self {
+            left: Mutex::default(),
+            kind: PhantomData,
+        }
     }
+}
 
+impl<N: Numbered> Numbers<N> {
     fn left(&self) -> MutexGuard<'_, Range<u64>> {
         // A range is whole at every moment, so a thread that panicked leaves no harm.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.left.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A number that no other order has. Every call gives another one, also for a request that comes again.
+    /// A number that nothing else of its kind has. Every call gives another one, also for a request that comes again.
     ///
     /// # Errors
     /// [`Error`] when no block can be taken. If the answer to the taking was lost, its block is left out.
-    pub async fn next(&self, outbox: &Outbox, table: &Table) -> Result<OrderNumber, Error> {
+    pub async fn next(&self, outbox: &Outbox, table: &Table) -> Result<N, Error> {
         let given = self.left().next();
         if let Some(number) = given {
-            return Ok(OrderNumber::of(number));
+            return Ok(N::numbered(number));
         }
-        let mut block = take(outbox, table).await?;
+        let mut block = take(outbox, &table.key(N::PARTITION, "taken")).await?;
         let first = block.next().unwrap_or(block.end);
         // Two requests can have taken a block at the same time: the numbers of the one that came first are left out.
         *self.left() = block;
-        Ok(OrderNumber::of(first))
+        Ok(N::numbered(first))
     }
 }
 
 /// Takes the next block.
-async fn take(outbox: &Outbox, table: &Table) -> Result<Range<u64>, Error> {
-    let key = Numbers::key(table);
+async fn take(outbox: &Outbox, key: &Key) -> Result<Range<u64>, Error> {
     for _ in 0..TRIES {
-        let before: Option<Taken> = outbox.row(&key).await?;
+        let before: Option<Taken> = outbox.row(key).await?;
         let taken = before.map_or(0, |before| before.taken);
         let condition = if before.is_none() {
             Condition::Absent
@@ -91,7 +125,7 @@ async fn take(outbox: &Outbox, table: &Table) -> Result<Range<u64>, Error> {
     }
     let kind = FaultKind::Unavailable;
     let busy = "other processes kept taking numbers";
-    Err(Fault::new(kind, "take order numbers", busy).into())
+    Err(Fault::new(kind, "take numbers", busy).into())
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ fn no_number_is_given_twice_whatever_is_lost_on_the_way() {
         let mut given = BTreeSet::new();
         for _process in 0..4 {
             // A process takes its numbers and ends; what it has left is left out.
-            let numbers = Numbers::default();
+            let numbers = Numbers::<OrderNumber>::default();
             for _ in 0..u64::from(TRIES) {
                 let next = flow.command(|site| {
                     let numbers = &numbers;
