@@ -9,6 +9,10 @@ events::subscription! {
         Price(events::contracts::price::Changed) by Mark,
         /// The percentage of a tier.
         Tier(events::contracts::price::TierChanged) by Mark,
+        /// The terms, the begin or the end of a price list.
+        PriceList(events::contracts::price::ListChanged) by Mark,
+        /// What a price list says of a sku.
+        ListPrice(events::contracts::price::ListPriceChanged) by Mark,
         /// What the catalogue says of a product.
         ProductUpdated(events::contracts::product::Updated) by Mark,
         /// A product that is no longer there.
@@ -23,7 +27,7 @@ events::subscription! {
 /// The function's declaration.
 pub const FUNCTION: Function = Function::new(
     "commerce-carts",
-    "Writes down which carts must follow a change of a price, a product, a stock, a tier or a customer.",
+    "Writes down which carts must follow a change of a price, a price list, a product, a stock, a tier or a customer.",
     Kind::Consumer(Consumer::of::<Event>()),
 )
 .with_domains(&["commerce"])

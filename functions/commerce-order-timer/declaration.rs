@@ -1,6 +1,9 @@
 //! The declaration of `commerce-order-timer`.
 
-use events::{Contract, contracts::quote::Expired};
+use events::{
+    Contract,
+    contracts::{price::ListChanged, quote::Expired},
+};
 
 use crate::{
     Access,
@@ -15,7 +18,7 @@ pub const SCHEDULE: Parameter = Parameter::new(
     Group::Commerce,
     crate::parameters::SCHEDULE_FORM,
     "rate(1 minute)",
-    "When orders that take too long, and quotes whose time is over, are looked for.",
+    "When orders that take too long, quotes whose time is over, and price lists that begin or end are looked for.",
 );
 
 /// How long an order may be pending.
@@ -39,14 +42,14 @@ pub const UNPAID: Parameter = Parameter::new(
 /// The function's declaration.
 pub const FUNCTION: Function = Function::new(
     "commerce-order-timer",
-    "Names orders that are stuck, cancels those that took too long, and ends quotes whose time is over.",
+    "Names orders that are stuck, cancels those that took too long, ends quotes whose time is over, and tells when price lists begin and end.",
     Kind::Job(Job {
         schedule: &SCHEDULE,
-        looks_for: "Orders that take too long, and quotes whose time is over.",
+        looks_for: "Orders that take too long, quotes whose time is over, and price lists that begin or end.",
         only_with: None,
         timeout: 60,
-        on_error: "commerce-order-timer keeps failing: orders that took too long are not cancelled and keep their credit and goods; \
-            nothing is lost. `millrace jobs commerce-order-timer` shows why.",
+        on_error: "commerce-order-timer keeps failing: orders that took too long are not cancelled and keep their credit and goods, and \
+            carts do not follow price lists that begin or end; nothing is lost. `millrace jobs commerce-order-timer` shows why.",
         first_error_rings: false,
         alarms: &[JobAlarm {
             metric: "OrdersStuck",
@@ -58,7 +61,7 @@ pub const FUNCTION: Function = Function::new(
     }),
 )
 .with_domains(&["commerce"])
-.emitting(&[Expired::TYPE])
+.emitting(&[ListChanged::TYPE, Expired::TYPE])
 .owning(&[Access::to(
     &commerce_pricing_api::TABLE,
     &[Get, BatchGet, Query, Put, Delete],

@@ -2,7 +2,7 @@
 
 use crate::{
     Access,
-    Action::{BatchGet, Get, Put, Query},
+    Action::{BatchGet, Check, Delete, Get, Put, Query},
     Api, Function, Kind, Method, Table, tables,
 };
 
@@ -17,8 +17,13 @@ pub const TABLE: Table = Table::new(
 /// The function's declaration.
 pub const FUNCTION: Function = Function::new(
     "commerce-pricing-api",
-    "Prices, and what an order comes to, under /api/v1/prices, /pricing, /tiers and /tax-rates.",
+    "Prices, price lists, and what an order comes to, under /api/v1/prices, /price-lists, /pricing, /tiers and /tax-rates.",
     Kind::Api(Api::of(&[
+        (Method::Get, "/api/v1/price-lists"),
+        (Method::Delete, "/api/v1/price-lists/{proxy+}"),
+        (Method::Get, "/api/v1/price-lists/{proxy+}"),
+        (Method::Post, "/api/v1/price-lists/{proxy+}"),
+        (Method::Put, "/api/v1/price-lists/{proxy+}"),
         (Method::Get, "/api/v1/prices/{proxy+}"),
         (Method::Put, "/api/v1/prices/{proxy+}"),
         (Method::Post, "/api/v1/pricing/{proxy+}"),
@@ -30,6 +35,9 @@ pub const FUNCTION: Function = Function::new(
 )
 .with_domains(&["commerce"])
 // A change of a price says whether open quotes name the sku.
-.owning(&[Access::to(&TABLE, &[Get, BatchGet, Query, Put])])
-// The history of a price is its events.
+.owning(&[Access::to(
+    &TABLE,
+    &[Check, Get, BatchGet, Query, Put, Delete],
+)])
+// The history of a price, a price list or what it says of a sku is its events.
 .reading(&[Access::to(&tables::EVENTS, &[Query])]);

@@ -6,9 +6,16 @@
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
-use commerce::{cart::Subject, operations::Commerce};
+use commerce::{cart::Subject, operations::Commerce, price_list::Audience};
 use consumer::{Failure, Handler, Received};
-use events::contracts::{product::ChangeType, stock};
+use events::{
+    PriceListId,
+    contracts::{
+        price::{ListChange, ListChanged, ListTerms},
+        product::ChangeType,
+        stock,
+    },
+};
 use outbox::{Outbox, Table, Transaction};
 
 /// The events that the consumer handles, as declared.
@@ -34,9 +41,49 @@ fn flips(event: &stock::Changed) -> bool {
     (event.previous_quantity == 0) != (event.new_quantity == 0)
 }
 
+/// Whether prices can be others by a change of a price list. A new list has no prices yet.
+fn reprices(event: &ListChanged) -> bool {
+    match event.change_type {
+        ListChange::Created => false,
+        ListChange::Updated => {
+            let named = |terms: &ListTerms| ListTerms {
+                name: event.terms.name.clone(),
+                ..terms.clone()
+            };
+            event.previous_terms.as_ref().map(named).as_ref() != Some(&event.terms)
+        }
+        ListChange::Withdrawn | ListChange::Began | ListChange::Ended => true,
+    }
+}
+
+/// For whom the list is that changed; `None` if no price can be another one by it.
+fn audience(event: &ListChanged) -> Option<Audience> {
+    if !reprices(event) {
+        return None;
+    }
+    Audience::of(event.customer_id.clone(), event.tier.clone())
+}
+
+/// The price list of which every sku can cost something else: one for everybody.
+fn price_list(event: &Event) -> Option<&PriceListId> {
+    match event {
+        Event::PriceList(event) if audience(event) == Some(Audience::Everybody) => {
+            Some(&event.price_list_id)
+        }
+        _ => None,
+    }
+}
+
 /// What changed of which the lines of carts can be made.
 fn subjects(event: &Event) -> Vec<Subject> {
     match event {
+        Event::PriceList(event) => match audience(event) {
+            Some(Audience::Customer(customer_id)) => vec![Subject::Customer(customer_id)],
+            Some(Audience::Tier(tier)) => vec![Subject::Tier(tier)],
+            // Every cart, so it is found by the skus of the list.
+            Some(Audience::Everybody) | None => Vec::new(),
+        },
+        Event::ListPrice(event) => vec![Subject::Sku(event.sku.clone())],
         Event::Price(event) => vec![Subject::Sku(event.sku.clone())],
         Event::Tier(event) => vec![Subject::Tier(event.tier.clone())],
         Event::Customer(event) => vec![Subject::Customer(event.customer_id.clone())],
@@ -77,8 +124,8 @@ impl Handler for CommerceCarts {
             outbox: &self.outbox,
             table: &self.table,
         };
-        let subjects = subjects(&received.event);
-        commerce.begin_refresh(&mut transaction, &received.envelope, subjects)?;
+        let (subjects, price_list) = (subjects(&received.event), price_list(&received.event));
+        commerce.begin_refresh(&mut transaction, &received.envelope, subjects, price_list)?;
         Ok(transaction)
     }
 }
@@ -106,6 +153,62 @@ mod tests {
         assert_eq!(changed(5, 0), 1);
         assert_eq!(changed(5, 4), 0);
         assert_eq!(changed(0, 0), 0);
+    }
+
+    fn of_list(change: impl FnOnce(&mut ListChanged)) -> (Vec<String>, bool) {
+        let mut event: ListChanged =
+            serde_json::from_value(sample("price.list_changed")).expect("a sample");
+        (event.customer_id, event.tier) = (None, None);
+        event.change_type = ListChange::Began;
+        event.previous_terms = None;
+        change(&mut event);
+        let event = Event::PriceList(event);
+        (of(&event), price_list(&event).is_some())
+    }
+
+    #[test]
+    fn a_price_list_concerns_the_carts_of_those_whom_it_is_for() {
+        let none = Vec::<String>::new();
+        assert_eq!(of_list(|_| {}), (none.clone(), true));
+        let of_customer = of_list(|event| {
+            let customer_id = events::CustomerId::new("acme").expect("an id");
+            event.customer_id = Some(customer_id);
+        });
+        assert_eq!(of_customer, (vec!["customer/acme".to_owned()], false));
+        let of_tier = of_list(|event| {
+            let tier = events::TierName::new("gold").expect("a name");
+            event.tier = Some(tier);
+        });
+        assert_eq!(of_tier, (vec!["tier/gold".to_owned()], false));
+        // A list that was just made says nothing of any sku.
+        let made = of_list(|event| event.change_type = ListChange::Created);
+        assert_eq!(made, (none, false));
+    }
+
+    #[test]
+    fn another_name_of_a_price_list_concerns_nobody_and_another_term_does() {
+        let replaced = |change: fn(&mut ListTerms)| {
+            let (_, concerns_all) = of_list(|event| {
+                event.change_type = ListChange::Updated;
+                let mut terms = event.terms.clone();
+                change(&mut terms);
+                event.previous_terms = Some(terms);
+            });
+            concerns_all
+        };
+        assert!(!replaced(|terms| {
+            terms.name = events::Text::new("Another name").expect("a name");
+        }));
+        assert!(replaced(|terms| terms.priority += 1));
+        assert!(replaced(|terms| terms.valid_until = None));
+    }
+
+    #[test]
+    fn what_a_price_list_says_of_a_sku_concerns_the_carts_with_it() {
+        let event = serde_json::from_value(sample("price.list_price_changed")).expect("a sample");
+        let event = Event::ListPrice(event);
+        assert_eq!(of(&event), ["sku/PRD-001-A"]);
+        assert!(price_list(&event).is_none());
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use commerce::{
     category::{self, MOST_VALUES},
-    price::PriceList,
+    price::Prices,
     product::{MOST_ATTRIBUTES, MOST_VARIANTS},
     stock::LARGEST_STOCK,
 };
@@ -181,7 +181,7 @@ pub struct VariantAnswer {
     #[serde(flatten)]
     pub variant: Variant,
     /// Its prices by currency, without tax.
-    pub prices: BTreeMap<Currency, PriceList>,
+    pub prices: BTreeMap<Currency, Prices>,
     /// How much of it can be sold; null if its stock was never counted.
     pub available: Option<u32>,
 }

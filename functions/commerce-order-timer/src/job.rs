@@ -1,16 +1,18 @@
-//! The job: looks at the orders whose time has come, and at the quotes whose time is over.
+//! The job: looks at the orders whose time has come, at the quotes whose time is over, and at the price lists whose time begins or ends.
 //!
 //! An order that is still pending after 15 minutes is named: by `order.stuck`, in the run's record, and by the metric `OrdersStuck`. It is cancelled
 //! when it is pending for too long, and so is the confirmed order of a consumer who has paid nothing in time. Credit and goods come
 //! back by the event of the cancellation, as always.
 //!
 //! A quote that is still open when its time is over expires. It could not be accepted any more before that, either.
+//!
+//! That a price list began or ended is told, so that carts follow. What is calculated has its prices by the time alone.
 
 use std::fmt;
 
 use async_trait::async_trait;
 use commerce::{
-    operations::Commerce,
+    operations::{Commerce, LIST_LOOK_ITEMS},
     order::{Due, Overdue, Patience},
 };
 use consumer::{
@@ -18,7 +20,7 @@ use consumer::{
     schedule::{self, Next, Paged},
 };
 use domain::Stopped;
-use events::Timestamp;
+use events::{Timestamp, contracts::price::ListChange};
 use outbox::{Outbox, Table, Transaction};
 use telemetry::metrics::Counter;
 
@@ -26,10 +28,12 @@ use telemetry::metrics::Counter;
 const ORDERS_PER_PAGE: u32 = 20;
 
 /// The quotes of a page. Each is at most three items: the quote, its event, and the row of its end.
-const QUOTES_PER_PAGE: u32 = 5;
+const QUOTES_PER_PAGE: u32 = 4;
 
+// Price lists come one to a page: two of them can be for the same customers, and rewrite the same rows.
 const _: () = assert!(
-    (ORDERS_PER_PAGE * 4 + QUOTES_PER_PAGE * 3) as usize + 2 <= outbox::MAX_TRANSACTION_ITEMS
+    (ORDERS_PER_PAGE * 4 + QUOTES_PER_PAGE * 3 + LIST_LOOK_ITEMS) as usize + 2
+        <= outbox::MAX_TRANSACTION_ITEMS
 );
 
 /// The job `commerce-order-timer`.
@@ -59,7 +63,7 @@ impl OrderTimer {
     }
 }
 
-/// A page that cannot be done. A refusal says that an order or a quote and its row contradict each other.
+/// A page that cannot be done. A refusal says that an order, a quote or a price list and its row contradict each other.
 fn failed<R: fmt::Display>(stopped: Stopped<R>) -> Failure {
     match stopped {
         Stopped::Refused(refusal) => Failure::retry(refusal.to_string()),
@@ -78,7 +82,10 @@ impl schedule::Job for OrderTimer {
         let first = Due::first(&self.table, 1);
         let (rows, _) = self.outbox.rows::<Due>(&first).await?;
         let has_orders = rows.iter().any(|due| due.look_at <= now);
-        Ok(has_orders || self.commerce().has_quotes_due(now).await?)
+        let commerce = self.commerce();
+        Ok(has_orders
+            || commerce.has_quotes_due(now).await?
+            || commerce.has_price_lists_due(now).await?)
     }
 
     async fn page(
@@ -95,7 +102,9 @@ impl schedule::Job for OrderTimer {
             .expire_quotes(&mut transaction, QUOTES_PER_PAGE)
             .await;
         let (expired, more_quotes) = expired.map_err(failed)?;
-        let more = more_orders || more_quotes;
+        let looked = commerce.look_at_price_list(&mut transaction).await;
+        let (list, more_lists) = looked.map_err(failed)?;
+        let more = more_orders || more_quotes || more_lists;
         let next = if more { Next::From(()) } else { Next::End };
         let mut page = Paged::new(transaction, next);
         for (order, overdue) in found {
@@ -117,6 +126,12 @@ impl schedule::Job for OrderTimer {
         for quote in expired {
             tracing::info!(quote_id = %quote.quote_id(), "a quote expired");
             page = page.count("expired", 1);
+        }
+        if let Some((list, what)) = list {
+            let ended = what == ListChange::Ended;
+            let name = if ended { "ended" } else { "began" };
+            tracing::info!(price_list_id = %list.price_list_id(), "a price list {name}");
+            page = page.count(name, 1);
         }
         Ok(page)
     }

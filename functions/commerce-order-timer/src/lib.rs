@@ -1,4 +1,5 @@
-//! `commerce-order-timer`: names orders that are stuck, cancels those that took too long, and ends quotes whose time is over.
+//! `commerce-order-timer`: names orders that are stuck, cancels those that took too long, ends quotes whose time is over, and tells when price lists
+//! begin and end.
 //!
 //! * [`config`]: its settings.
 //! * [`job`]: what a run does.

@@ -1,6 +1,7 @@
 //! What each endpoint reads, decides and writes.
 
 pub mod calculations;
+pub mod price_lists;
 mod refused;
 pub mod settings;
 

@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use api::AmountInput;
 use commerce::{
     calculation::{LARGEST_QUANTITY, MOST_LINES, UnitCalculation},
-    price::{MOST_VOLUME_PRICES, PriceList},
+    price::{MOST_VOLUME_PRICES, Prices},
 };
 use events::{
-    CountryCode, Day, Money, PerUnit, Percent, ProductId, Sequence, Sku, Text, TierName, Timestamp,
+    CountryCode, CustomerId, Day, Money, PerUnit, Percent, PriceListId, ProductId, Sequence, Sku,
+    Text, TierName, Timestamp, UnitPrice,
     contracts::{
         customer::VatTreatment,
-        price::{Currency, TaxCategory, VolumePrice},
+        price::{Currency, ListKind, ListStatus, ListTerms, TaxCategory, VolumePrice},
     },
 };
 use schemars::JsonSchema;
@@ -66,15 +67,95 @@ pub struct PriceRequest {
 }
 
 impl PriceRequest {
-    pub(crate) fn list(&self) -> PriceList {
-        let rows = self.volume_prices.iter().map(|row| VolumePrice {
-            min_quantity: row.min_quantity,
-            price: row.price.amount(),
-        });
-        PriceList {
-            base_price: self.base_price.amount(),
-            volume_prices: rows.collect(),
+    pub(crate) fn list(&self) -> Prices {
+        prices(&self.base_price, &self.volume_prices)
+    }
+}
+
+fn prices(one: &AmountInput<PerUnit>, volume_prices: &[VolumePriceInput]) -> Prices {
+    let rows = volume_prices.iter().map(|row| VolumePrice {
+        min_quantity: row.min_quantity,
+        price: row.price.amount(),
+    });
+    Prices {
+        base_price: one.amount(),
+        volume_prices: rows.collect(),
+    }
+}
+
+/// The path parameter of a price list.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub struct PriceListPath {
+    /// The list.
+    pub price_list_id: PriceListId,
+}
+
+/// The path parameters of what a price list says of a sku.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub struct ListPricePath {
+    /// The list.
+    pub price_list_id: PriceListId,
+    /// The product's stock-keeping number.
+    pub sku: Sku,
+}
+
+/// A request that needs only its path.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+pub struct NothingRequest {}
+
+/// Make a price list, or replace its terms. For whom it is and its currency cannot change.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub struct PriceListRequest {
+    /// What it is called.
+    pub name: Text<200>,
+    /// How its prices count.
+    pub kind: ListKind,
+    /// The customer that it is for.
+    #[serde(default)]
+    pub customer_id: Option<CustomerId>,
+    /// The tier whose customers it is for. Without customer and tier, it is for everybody.
+    #[serde(default)]
+    pub tier: Option<TierName>,
+    /// The currency of its prices.
+    pub currency: Currency,
+    /// Of the lists for the same customers, the one with the highest number counts first; if absent, 0.
+    #[serde(default)]
+    #[schemars(range(max = 1_000_000))]
+    pub priority: u32,
+    /// When its prices begin to apply; if absent, at once.
+    #[serde(default)]
+    pub valid_from: Option<Timestamp>,
+    /// When they no longer apply, later than `valid_from`; if absent, never.
+    #[serde(default)]
+    pub valid_until: Option<Timestamp>,
+}
+
+impl PriceListRequest {
+    pub(crate) fn terms(&self) -> ListTerms {
+        ListTerms {
+            name: self.name.clone(),
+            kind: self.kind,
+            priority: self.priority,
+            valid_from: self.valid_from,
+            valid_until: self.valid_until,
         }
+    }
+}
+
+/// Set the prices of a sku in a price list, in the currency of the list.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub struct ListPriceRequest {
+    /// The price of one unit, without tax, at most four decimals.
+    pub price: AmountInput<PerUnit>,
+    /// The prices of larger quantities; if absent, there are none.
+    #[serde(default)]
+    #[schemars(length(max = MOST_VOLUME_PRICES))]
+    pub volume_prices: Vec<VolumePriceInput>,
+}
+
+impl ListPriceRequest {
+    pub(crate) fn prices(&self) -> Prices {
+        prices(&self.price, &self.volume_prices)
     }
 }
 
@@ -106,7 +187,10 @@ pub struct CalculateRequest {
     /// How many, 1 to 1,000,000.
     #[schemars(range(min = 1, max = LARGEST_QUANTITY))]
     pub quantity: u32,
-    /// The tier of the customer; if absent, none.
+    /// The customer, whose tier and price lists count.
+    #[serde(default)]
+    pub customer_id: Option<CustomerId>,
+    /// The tier of some customer, if none is named; if absent, none.
     #[serde(default)]
     pub tier: Option<TierName>,
 }
@@ -134,7 +218,10 @@ pub struct CalculateOrderRequest {
     /// The day whose tax rates apply; if absent, today in UTC.
     #[serde(default)]
     pub day: Option<Day>,
-    /// The tier of the customer; if absent, none.
+    /// The customer, whose tier and price lists count. Country and taxation are not taken from it.
+    #[serde(default)]
+    pub customer_id: Option<CustomerId>,
+    /// The tier of some customer, if none is named; if absent, none.
     #[serde(default)]
     pub tier: Option<TierName>,
     /// How the order is taxed; if absent, by the country's rates.
@@ -153,7 +240,61 @@ pub struct PriceAnswer {
     /// The product.
     pub product_id: ProductId,
     /// The prices by currency.
-    pub prices: BTreeMap<Currency, PriceList>,
+    pub prices: BTreeMap<Currency, Prices>,
+    /// When they changed last.
+    pub updated_at: Timestamp,
+    /// Who changed them last.
+    pub updated_by: Text<256>,
+    /// The version: every change increases it by one.
+    pub version: Sequence,
+}
+
+/// A price list.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct PriceListAnswer {
+    /// The list.
+    pub price_list_id: PriceListId,
+    /// What it is called.
+    pub name: Text<200>,
+    /// How its prices count.
+    pub kind: ListKind,
+    /// The customer that it is for; null if it is for a tier or for everybody.
+    pub customer_id: Option<CustomerId>,
+    /// The tier whose customers it is for; null if it is for one customer or for everybody.
+    pub tier: Option<TierName>,
+    /// The currency of its prices.
+    pub currency: Currency,
+    /// Of the lists for the same customers, the one with the highest number counts first.
+    pub priority: u32,
+    /// When its prices begin to apply; null if they do so from the beginning.
+    pub valid_from: Option<Timestamp>,
+    /// When they no longer apply; null if they do so for ever.
+    pub valid_until: Option<Timestamp>,
+    /// Where it stands.
+    pub status: ListStatus,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// Who made it.
+    pub created_by: Text<256>,
+    /// When it changed last, or when its time was last seen to begin or end.
+    pub updated_at: Timestamp,
+    /// Who changed it last.
+    pub updated_by: Text<256>,
+    /// The version: every change increases it by one.
+    pub version: Sequence,
+}
+
+/// What a price list says of a sku.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct ListPriceAnswer {
+    /// The list.
+    pub price_list_id: PriceListId,
+    /// The product's stock-keeping number.
+    pub sku: Sku,
+    /// The price of one unit, without tax; null if the list has none any more.
+    pub price: Option<UnitPrice>,
+    /// The prices of larger quantities, by quantity.
+    pub volume_prices: Vec<VolumePrice>,
     /// When they changed last.
     pub updated_at: Timestamp,
     /// Who changed them last.

@@ -75,6 +75,30 @@ async fn operations_cost_what_the_table_says() {
         let (_, counts) = calls.post(path, &body).await;
         rows.insert(row.to_owned(), counted(&counts));
     }
+    let silver = json!({ "discount_percent": 2 });
+    calls.call(Method::PUT, "tiers/silver", &silver).await;
+    let lists = [
+        (
+            "make a price list for a tier",
+            "price-lists/silver",
+            json!({ "name": "L", "kind": "override", "tier": "silver", "currency": "EUR" }),
+        ),
+        (
+            "set the first price of a sku in a price list",
+            "price-lists/silver/prices/P-0",
+            json!({ "price": 1 }),
+        ),
+    ];
+    for (row, path, body) in lists {
+        let (_, counts) = calls.call(Method::PUT, path, &body).await;
+        rows.insert(row.to_owned(), counted(&counts));
+    }
+    let question = json!({ "currency": "EUR", "sku": "P-0", "quantity": 1, "tier": "silver" });
+    let (_, counts) = calls.post("pricing/calculate", &question).await;
+    rows.insert(
+        "calculate a line for a tier with a price list".to_owned(),
+        counted(&counts),
+    );
     assert_eq!(
         numbers("operation of `commerce-pricing-api`"),
         rows,

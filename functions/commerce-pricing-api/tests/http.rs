@@ -337,3 +337,275 @@ async fn a_question_is_checked_as_a_command_is() {
     let unknown = r#"{ "currency": "EUR", "sku": "PRD-001", "quantity": 1, "tire": "gold" }"#;
     assert_eq!(send(unknown.to_owned()).await, 422);
 }
+
+/// A list with its terms. Customers are made by another API, so lists here are for a tier or for everybody.
+fn list(kind: &str, tier: Option<&str>) -> Value {
+    let mut body = json!({ "name": "List", "kind": kind, "currency": "EUR" });
+    if let Some(tier) = tier {
+        body["tier"] = tier.into();
+    }
+    body
+}
+
+#[tokio::test]
+async fn a_price_list_is_made_changed_read_listed_and_withdrawn() {
+    let service = shop().await;
+    let mut body = list("override", Some("gold"));
+    body["valid_from"] = "2020-01-01T00:00:00.000Z".into();
+    let made = put(&service, "price-lists/gold_2026", "1", &body).await;
+    assert_eq!(made.status, 200, "{made:?}");
+    assert_eq!(
+        (
+            &made.body["status"],
+            &made.body["priority"],
+            &made.body["customer_id"],
+            &made.body["tier"]
+        ),
+        (&json!("active"), &json!(0), &json!(null), &json!("gold"))
+    );
+    body["priority"] = 7.into();
+    let changed = put(&service, "price-lists/gold_2026", "2", &body).await;
+    assert_eq!(changed.body["version"], 2);
+    let same = put(&service, "price-lists/gold_2026", "3", &body).await;
+    assert_eq!(same.body, changed.body);
+    put(&service, "price-lists/all", "4", &list("sale", None)).await;
+    assert_eq!(
+        get(&service, "price-lists/gold_2026").await.body,
+        changed.body
+    );
+    let page = get(&service, "price-lists?limit=1").await;
+    assert_eq!(page.body["items"][0]["price_list_id"], "all");
+    let cursor = page.body["next_cursor"].as_str().unwrap();
+    let next = get(&service, &format!("price-lists?limit=1&cursor={cursor}")).await;
+    assert_eq!(next.body["items"], json!([changed.body]));
+
+    let withdraw = "/api/v1/price-lists/gold_2026/withdraw";
+    let withdrawn = service.post(withdraw, "5", &json!({})).await;
+    assert_eq!(withdrawn.body["status"], "withdrawn", "{withdrawn:?}");
+    let again = service.post(withdraw, "6", &json!({})).await;
+    assert_eq!(again.body, withdrawn.body);
+    let back = put(&service, "price-lists/gold_2026", "7", &body).await;
+    assert_eq!(back.refusal(), (409, "price-list-withdrawn"));
+    let listed = get(&service, "price-lists/gold_2026/history").await;
+    let told: Vec<&Value> = listed.body["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|event| &event["payload"]["change_type"])
+        .collect();
+    assert_eq!(told, ["created", "updated", "withdrawn"]);
+    assert_eq!(
+        listed.body["items"][1]["payload"]["previous_terms"]["priority"],
+        0
+    );
+}
+
+#[tokio::test]
+async fn what_a_list_says_of_a_sku_is_set_read_listed_and_removed() {
+    let service = shop().await;
+    put(
+        &service,
+        "price-lists/golden",
+        "1",
+        &list("override", Some("gold")),
+    )
+    .await;
+    let body =
+        json!({ "price": "130", "volume_prices": [{ "min_quantity": 100, "price": 100.1234 }] });
+    let path = "price-lists/golden/prices/PRD-001";
+    let set = put(&service, path, "2", &body).await;
+    assert_eq!(set.status, 200, "{set:?}");
+    assert_eq!(
+        (&set.body["price"], &set.body["volume_prices"]),
+        (
+            &json!(130),
+            &json!([{ "min_quantity": 100, "price": 100.1234 }])
+        )
+    );
+    assert_eq!(get(&service, path).await.body, set.body);
+    put(
+        &service,
+        "price-lists/golden/prices/BOOK-1",
+        "3",
+        &json!({ "price": 1 }),
+    )
+    .await;
+    let listed = get(&service, "price-lists/golden/prices").await;
+    let skus: Vec<&Value> = listed.body["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| &item["sku"])
+        .collect();
+    assert_eq!(skus, ["BOOK-1", "PRD-001"]);
+
+    let question = |quantity: u32| json!({ "currency": "EUR", "sku": "PRD-001", "quantity": quantity, "tier": "gold" });
+    let few = ask(&service, "calculate", &question(10)).await;
+    assert_eq!(
+        few.body,
+        json!({
+            "sku": "PRD-001", "quantity": 10, "currency": "EUR", "unit_price": 130, "reason": "tier_price", "base_price": 150,
+            "list_price": 130, "min_quantity": 1, "price_list_id": "golden", "line_total": 1300,
+        })
+    );
+    let many = ask(&service, "calculate", &question(100)).await;
+    assert_eq!(
+        (&many.body["unit_price"], &many.body["min_quantity"]),
+        (&json!(100.1234), &json!(100))
+    );
+    let order = json!({
+        "currency": "EUR", "country": "RO", "day": "2025-08-01", "tier": "gold",
+        "lines": [{ "sku": "PRD-001", "quantity": 10 }, { "sku": "BOOK-1", "quantity": 1 }],
+    });
+    let order = ask(&service, "calculate-order", &order).await;
+    assert_eq!(order.body["totals"]["subtotal"], 1301, "{order:?}");
+    assert_eq!(order.body["lines"][1]["price_list_id"], "golden");
+
+    let removed = service.delete(&format!("/api/v1/{path}"), "4").await;
+    assert_eq!(removed.body["price"], json!(null), "{removed:?}");
+    for gone in [path.to_owned(), format!("{path}/history")] {
+        assert_eq!(
+            get(&service, &gone).await.refusal(),
+            (404, "not-found"),
+            "{gone}"
+        );
+    }
+    let twice = service.delete(&format!("/api/v1/{path}"), "5").await;
+    assert_eq!(twice.refusal(), (404, "not-found"));
+    let listed = get(&service, "price-lists/golden/prices").await;
+    assert_eq!(listed.body["items"].as_array().unwrap().len(), 1);
+    let few = ask(&service, "calculate", &question(10)).await;
+    assert_eq!(few.body["reason"], "tier_discount");
+    // It can be set again, and its events go on.
+    let again = put(&service, path, "6", &json!({ "price": 131 })).await;
+    assert_eq!(again.body["version"], 3);
+    let listed = get(&service, &format!("{path}/history")).await;
+    assert_eq!(listed.body["items"].as_array().unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn a_price_list_that_cannot_be_is_a_problem_by_name() {
+    let service = shop().await;
+    let unknown = put(
+        &service,
+        "price-lists/a",
+        "1",
+        &list("sale", Some("silver")),
+    )
+    .await;
+    assert_eq!(unknown.refusal(), (409, "no-tier"));
+    let mut body = list("sale", None);
+    body["customer_id"] = "nobody".into();
+    let unknown = put(&service, "price-lists/a", "2", &body).await;
+    assert_eq!(unknown.refusal(), (404, "not-found"));
+    assert_eq!(unknown.body["customer_id"], "nobody");
+    body["tier"] = "gold".into();
+    let both = put(&service, "price-lists/a", "3", &body).await;
+    assert_eq!(both.pointers(), ["/tier"]);
+    let mut body = list("sale", None);
+    body["valid_from"] = "2027-01-01T00:00:00.000Z".into();
+    body["valid_until"] = "2026-01-01T00:00:00.000Z".into();
+    let backwards = put(&service, "price-lists/a", "4", &body).await;
+    assert_eq!(backwards.pointers(), ["/valid_until"]);
+    let joined = put(&service, "price-lists/a-b", "5", &list("sale", None)).await;
+    assert_eq!(joined.status, 400);
+
+    put(&service, "price-lists/a", "6", &list("sale", None)).await;
+    let other = put(&service, "price-lists/a", "7", &list("sale", Some("gold"))).await;
+    assert_eq!(other.refusal(), (422, "invalid-request"));
+    let mut body = list("sale", None);
+    body["currency"] = "RON".into();
+    let other = put(&service, "price-lists/a", "8", &body).await;
+    assert_eq!(other.pointers(), ["/currency"]);
+    put(&service, "price-lists/lei", "9", &body).await;
+    let priceless = put(
+        &service,
+        "price-lists/lei/prices/PRD-001",
+        "10",
+        &json!({ "price": 1 }),
+    )
+    .await;
+    assert_eq!(priceless.refusal(), (422, "no-base-price"));
+    assert_eq!(
+        (&priceless.body["sku"], &priceless.body["currency"]),
+        (&json!("PRD-001"), &json!("RON"))
+    );
+    let row = json!({ "min_quantity": 5, "price": 1 });
+    let twice = json!({ "price": 1, "volume_prices": [row, row] });
+    let twice = put(&service, "price-lists/a/prices/PRD-001", "11", &twice).await;
+    assert_eq!(twice.pointers(), ["/volume_prices"]);
+    for path in [
+        "price-lists/b",
+        "price-lists/b/history",
+        "price-lists/b/prices",
+        "price-lists/a/prices/PRD-001",
+    ] {
+        let missing = get(&service, path).await;
+        assert_eq!(missing.refusal(), (404, "not-found"), "{path}");
+    }
+    for path in ["price-lists/b/prices/PRD-001", "price-lists/a/prices/PRD-9"] {
+        let missing = put(&service, path, "12", &json!({ "price": 1 })).await;
+        assert_eq!(missing.refusal(), (404, "not-found"), "{path}");
+    }
+    let question = json!({
+        "currency": "EUR", "sku": "PRD-001", "quantity": 1, "customer_id": "nobody",
+    });
+    let unknown = ask(&service, "calculate", &question).await;
+    assert_eq!(unknown.refusal(), (404, "not-found"));
+    assert_eq!(unknown.pointers(), ["/customer_id"]);
+    let question = json!({
+        "currency": "EUR", "sku": "PRD-001", "quantity": 1, "customer_id": "nobody", "tier": "gold",
+    });
+    let both = ask(&service, "calculate", &question).await;
+    assert_eq!(both.pointers(), ["/tier"]);
+
+    // One of them is there already.
+    for number in 2..=5 {
+        let path = format!("price-lists/list{number}");
+        let made = put(&service, &path, &path, &list("sale", None)).await;
+        assert_eq!(made.status, 200, "{made:?}");
+    }
+    let many = put(&service, "price-lists/list6", "13", &list("sale", None)).await;
+    assert_eq!(many.refusal(), (409, "too-many-lists-at-once"));
+    assert_eq!(
+        (&many.body["most"], &many.body["currency"]),
+        (&json!(5), &json!("EUR"))
+    );
+    // Those for others, and in another currency, do not count.
+    let of_tier = put(
+        &service,
+        "price-lists/list6",
+        "14",
+        &list("sale", Some("gold")),
+    )
+    .await;
+    assert_eq!(of_tier.status, 200, "{of_tier:?}");
+    assert_eq!(service.history("price_list#list5").await.len(), 1);
+}
+
+/// A request's mark holds the answer, in 4 KB.
+#[tokio::test]
+async fn the_largest_answers_of_price_lists_can_be_kept_for_repeats() {
+    let service = shop().await;
+    let id = "L".repeat(64);
+    let mut body = list("override", Some("gold"));
+    body["name"] = "\u{1f4b6}".repeat(200).into();
+    let made = put(&service, &format!("price-lists/{id}"), "1", &body).await;
+    assert_eq!(made.status, 200, "{made:?}");
+    let rows: Vec<Value> = (0..20)
+        .map(|row| json!({ "min_quantity": 999_900 + row, "price": 99_999_999_999.999_9 }))
+        .collect();
+    let body = json!({ "price": 99_999_999_999.999_9, "volume_prices": rows });
+    let path = format!("price-lists/{id}/prices/PRD-001");
+    let set = put(&service, &path, "2", &body).await;
+    assert_eq!(set.status, 200, "{set:?}");
+}
+
+#[tokio::test]
+async fn a_key_that_may_set_prices_may_not_set_a_price_list() {
+    let mut service = shop().await;
+    service.use_key(&["prices:write", "price-lists:read"]).await;
+    let refused = put(&service, "price-lists/a", "1", &list("sale", None)).await;
+    assert_eq!(refused.status, 403);
+    assert_eq!(get(&service, "price-lists").await.status, 200);
+}

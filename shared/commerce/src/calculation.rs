@@ -1,22 +1,26 @@
-//! The price of a line, and what an order comes to. Pure: prices, percentages and rates come in.
+//! The price of a line, and what an order comes to. Pure: prices, price lists, percentages and rates come in.
 //!
 //! Every amount is rounded half to even, each at one place: the price of a unit to four decimals, a line's total, and the
 //! tax of all lines that have the same category and rate, to two. A tax is rounded on that sum, as invoices in the EU total it
 //! (EN 16931, BR-CO-17), and not line by line. What a line shows of it is its share by the largest remainder, so that the
 //! shares add up to it.
 
-use std::collections::BTreeMap;
+use std::{cmp::Reverse, collections::BTreeMap};
 
 pub use events::contracts::order::{TaxLine, Totals};
 use events::{
-    Money, Percent, TierName, UnitPrice,
-    contracts::price::{Currency, TaxCategory},
+    Money, Percent, PriceListId, TierName, Timestamp, UnitPrice,
+    contracts::price::{Currency, ListKind, TaxCategory},
 };
 use rust_decimal::Decimal;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::{Refusal, Tier, price::PriceList};
+use crate::{
+    Refusal, Tier,
+    price::Prices,
+    price_list::{Entry, Level},
+};
 
 /// The most lines of an order.
 pub const MOST_LINES: usize = 45;
@@ -35,6 +39,22 @@ pub enum PriceReason {
     VolumePrice,
     /// One of the two, less the percentage of the customer's tier.
     TierDiscount,
+    /// The price of a list for the customer.
+    ContractPrice,
+    /// The price of a list for the customer's tier.
+    TierPrice,
+    /// The price of a list for everybody.
+    ListPrice,
+}
+
+impl From<Level> for PriceReason {
+    fn from(level: Level) -> Self {
+        match level {
+            Level::Contract => Self::ContractPrice,
+            Level::Tier => Self::TierPrice,
+            Level::Everybody => Self::ListPrice,
+        }
+    }
 }
 
 /// The price of a unit with how it came about.
@@ -46,10 +66,13 @@ pub struct UnitCalculation {
     pub reason: PriceReason,
     /// The price of one unit in the smallest quantity, to any customer.
     pub base_price: UnitPrice,
-    /// The price that the quantity has, before any percentage.
+    /// The price that the quantity has, in the price list if one set it, before any percentage.
     pub list_price: UnitPrice,
     /// The quantity from which that price applies.
     pub min_quantity: u32,
+    /// The price list that set the price.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub price_list_id: Option<PriceListId>,
     /// The tier whose percentage was taken off.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tier: Option<TierName>,
@@ -58,16 +81,83 @@ pub struct UnitCalculation {
     pub discount_percent: Option<Percent>,
 }
 
-/// Calculates the price of a unit: the list's price for the quantity, less the tier's percentage, rounded to four decimals.
+/// What a price list that is valid says of the goods of a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ListOffer<'a> {
+    /// For whom the list is.
+    pub level: Level,
+    /// The list.
+    pub list: &'a Entry,
+    /// Its prices of the goods.
+    pub prices: &'a Prices,
+}
+
+impl<'a> ListOffer<'a> {
+    /// What decides which list counts first: that of the first level; there that with the highest priority, then that which began last,
+    /// then the first id.
+    fn precedence(
+        &self,
+    ) -> (
+        Level,
+        Reverse<u32>,
+        Reverse<Option<Timestamp>>,
+        &'a PriceListId,
+    ) {
+        let list = self.list;
+        (
+            self.level,
+            Reverse(list.priority),
+            Reverse(list.valid_from),
+            &list.price_list_id,
+        )
+    }
+}
+
+/// Calculates the price of a unit. Of the lists the one that counts first sets it: an `override` always, a `sale` if its price is lower
+/// than what the unit would cost without it. If none does, it is the base price for the quantity less the tier's percentage, rounded to
+/// four decimals. In each list it is the price of the largest quantity that is reached.
 ///
 /// # Errors
 /// [`Refusal::TooLarge`].
 pub fn unit_price(
-    list: &PriceList,
+    base: &Prices,
+    offers: &[ListOffer<'_>],
     quantity: u32,
     tier: Option<&Tier>,
 ) -> Result<UnitCalculation, Refusal> {
-    let (min_quantity, list_price) = list.of_quantity(quantity);
+    let mut offers = offers.to_vec();
+    offers.sort_by_key(ListOffer::precedence);
+    let mut price = without_lists(base, quantity, tier)?;
+    // From the last one to the first: what was found so far is what the unit would cost without the next one.
+    for offer in offers.into_iter().rev() {
+        let (min_quantity, list_price) = offer.prices.of_quantity(quantity);
+        let counts = match offer.list.kind {
+            ListKind::Override => true,
+            ListKind::Sale => list_price < price.unit_price,
+        };
+        if counts {
+            price = UnitCalculation {
+                unit_price: list_price,
+                reason: offer.level.into(),
+                base_price: base.base_price,
+                list_price,
+                min_quantity,
+                price_list_id: Some(offer.list.price_list_id.clone()),
+                tier: None,
+                discount_percent: None,
+            };
+        }
+    }
+    Ok(price)
+}
+
+/// The base price for the quantity, less the tier's percentage.
+fn without_lists(
+    base: &Prices,
+    quantity: u32,
+    tier: Option<&Tier>,
+) -> Result<UnitCalculation, Refusal> {
+    let (min_quantity, list_price) = base.of_quantity(quantity);
     let tier = tier.filter(|tier| !tier.discount_percent().is_zero());
     let unit_price = match tier {
         None => list_price,
@@ -85,9 +175,10 @@ pub fn unit_price(
     Ok(UnitCalculation {
         unit_price,
         reason,
-        base_price: list.base_price,
+        base_price: base.base_price,
         list_price,
         min_quantity,
+        price_list_id: None,
         tier: tier.map(|tier| tier.tier().clone()),
         discount_percent: tier.map(Tier::discount_percent),
     })
@@ -170,7 +261,7 @@ fn shared(amount: Decimal, exact: &[Decimal]) -> Vec<Decimal> {
     let mut shares: Vec<Decimal> = exact.iter().map(|one| one.trunc_with_scale(2)).collect();
     let mut by_remainder: Vec<usize> = (0..exact.len()).collect();
     // A stable sort: equal remainders stay in the order of the lines.
-    by_remainder.sort_by_key(|at| std::cmp::Reverse(exact[*at] - shares[*at]));
+    by_remainder.sort_by_key(|at| Reverse(exact[*at] - shares[*at]));
     let mut left = amount - shares.iter().sum::<Decimal>();
     for at in by_remainder {
         if left < cent {

@@ -9,7 +9,7 @@
 mod refresh;
 mod subject;
 
-pub use refresh::{Followers, Refresh};
+pub use refresh::{Followers, ListUnderWay, Refresh};
 pub use subject::{Subject, Watch};
 
 use std::collections::BTreeSet;

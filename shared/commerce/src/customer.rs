@@ -192,6 +192,8 @@ macro_rules! told {
 impl Rebuild for Customer {
     type Stored = Self;
     const RETENTION: Retention = Registered::RETENTION;
+    /// A change of a price list for the customer rewrites the row.
+    const SILENT_WRITES: bool = true;
 
     fn stored(&self) -> Self {
         self.clone()

@@ -12,6 +12,7 @@
 //! * [`category`]: what products are grouped by, and what it says of their attributes.
 //! * [`product`]: what the shop sells, with its variants; who can buy it, and how it is taxed.
 //! * [`price`]: the prices of a stock-keeping number, by currency and quantity.
+//! * [`price_list`]: prices for one customer, for a tier or for everybody, which take the place of those.
 //! * [`tier`]: the percentage that a tier of customers gets off.
 //! * [`tax`]: a country's dated tax rates for a category.
 //! * [`calculation`]: the price of a line and what an order comes to; no state, no I/O.
@@ -22,7 +23,7 @@
 //!
 //! | pk | sk | what | written by |
 //! |---|---|---|---|
-//! | `price#{sku}` | `state` | [`Price`] | `commerce-pricing-api` |
+//! | `price#{sku}` | `state` | [`Price`] | `commerce-pricing-api`, `commerce-cart-worker` |
 //! | `stock#{sku}` | `state` | [`Stock`] | `commerce-catalog-api`, `commerce-stock` |
 //! | `stock_reservation#{order id}` | `state` | [`stock::Reservation`] | `commerce-stock` |
 //! | `product#{product id}` | `state` | [`Product`] | `commerce-catalog-api`, `commerce-catalog`, `commerce-cart-worker` |
@@ -43,7 +44,7 @@
 //! | `quote_watch#sku/{sku}` | `{quote id}` | that a quote has a line of the sku, until it expires ([`quote::Watch`]) | `commerce-checkout-api`, `commerce-cart-worker` |
 //! | `quote_due` | `{time}#{quote id}` | when the time of a quote is over ([`quote::Due`]) | `commerce-checkout-api`, `commerce-order-timer` |
 //! | `quote_numbers` | `taken` | how many quote numbers were taken ([`quote::Numbers`]) | `commerce-checkout-api` |
-//! | `customer#{customer id}` | `state` | [`Customer`] | `commerce-checkout-api` |
+//! | `customer#{customer id}` | `state` | [`Customer`] | `commerce-checkout-api`, `commerce-pricing-api`, `commerce-order-timer` |
 //! | `customers` | `{customer id}` | the list of customers | `commerce-checkout-api` |
 //! | `order#{order id}` | `state` | [`Order`] | `commerce-checkout-api`, `commerce-orders`, `commerce-order-timer` |
 //! | `customer_orders#{customer id}` | `{time}#{order id}` | the list of a customer's orders | `commerce-checkout-api` |
@@ -53,8 +54,18 @@
 //! | `credit_accounts` | `{customer id}` | the list of credit accounts | `commerce-credit-api` |
 //! | `credit_reservation#{order id}` | `state` | [`credit::Reservation`] | `commerce-credit-api`, `commerce-credit` |
 //! | `fact#credit/payment/{reference}` | `fact` | a payment on account, booked for ever | `commerce-credit-api` |
-//! | `price_tier#{tier}` | `state` | [`Tier`] | `commerce-pricing-api` |
+//! | `price_list#{price list id}` | `state` | [`PriceList`] | `commerce-pricing-api`, `commerce-order-timer` |
+//! | `price_lists` | `{price list id}` | the list of all price lists | `commerce-pricing-api` |
+//! | `price_lists_of#{audience}` | `state` | the price lists for an audience that can still be valid ([`price_list::Lists`]) | `commerce-pricing-api`, `commerce-order-timer` |
+//! | `price_due` | `{time}#{price list id}` | when the time of a price list begins or ends ([`price_list::Due`]) | `commerce-pricing-api`, `commerce-order-timer` |
+//! | `price_list_price#{price list id}-{sku}` | `state` | [`price_list::ListPrice`] | `commerce-pricing-api` |
+//! | `price_list_prices#{price list id}` | `{sku}` | the list of the prices of a price list | `commerce-pricing-api` |
+//! | `price_tier#{tier}` | `state` | [`Tier`] | `commerce-pricing-api`, `commerce-order-timer` |
 //! | `price_tax_rate#{country}-{category}` | `state` | [`TaxRates`] | `commerce-pricing-api` |
+//!
+//! Who changes a price list rewrites, as it is, the row of the customer or the tier that it is for; who changes what a list says of a sku,
+//! that of the sku's prices; and after a list for everybody changed, `commerce-cart-worker` those of all of its skus. Such a write has no
+//! event. Whoever read the row before decides again.
 //!
 //! A list is one partition, which takes 1,000 write units a second. A row of it costs two, because a transaction writes twice. So
 //! a list grows by at most 500 rows a second; those of orders and of quotes are one for each customer.
@@ -70,6 +81,7 @@ pub mod numbers;
 pub mod operations;
 pub mod order;
 pub mod price;
+pub mod price_list;
 pub mod product;
 pub mod quote;
 mod refusal;
@@ -86,6 +98,7 @@ pub use credit::CreditAccount;
 pub use customer::Customer;
 pub use order::Order;
 pub use price::Price;
+pub use price_list::PriceList;
 pub use product::Product;
 pub use quote::Quote;
 pub use refusal::Refusal;
@@ -105,6 +118,8 @@ pub const DOMAIN: domain::Domain = domain::Domain {
         &domain::Of::<Customer>::NEW,
         &domain::Of::<Order>::NEW,
         &domain::Of::<Price>::NEW,
+        &domain::Of::<PriceList>::NEW,
+        &domain::Of::<price_list::ListPrice>::NEW,
         &domain::Of::<Product>::NEW,
         &domain::Of::<Quote>::NEW,
         &domain::Of::<Stock>::NEW,

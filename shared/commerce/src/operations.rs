@@ -7,6 +7,7 @@ mod credit;
 mod customers;
 mod goods;
 mod orders;
+mod price_lists;
 mod products;
 mod quotes;
 mod refreshes;
@@ -16,14 +17,15 @@ pub use carts::CartStep;
 pub use categories::{REASSIGNED_PER_PAGE, Reassigned, Stopped as CategoryStopped};
 pub use credit::{Payment, Stopped as CreditStopped};
 pub use orders::{PlaceOrder, Stopped as OrderStopped};
+pub use price_lists::{LIST_LOOK_ITEMS, Stopped as PriceListStopped};
 pub use products::{Offer, Stopped as ProductStopped};
 pub use refreshes::{CARTS_PER_PAGE, QUOTES_PER_PAGE, Refreshed};
 
 use std::collections::BTreeMap;
 
 use events::{
-    Contract, CountryCode, Day, ItemId, Money, Percent, ProductId, Sequence, Sku, Text, TierName,
-    Timestamp,
+    Contract, CountryCode, CustomerId, Day, ItemId, Money, Percent, ProductId, Sequence, Sku, Text,
+    TierName, Timestamp,
     contracts::{
         customer::VatTreatment,
         order::Item,
@@ -36,9 +38,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
-    Change, Done, Price, Refusal, Stock, TaxRates, Tier,
-    calculation::{self, TaxedLine, Totals, UnitCalculation},
-    price::{self, PriceList, SetPrice, SkuUse},
+    Change, Customer, Done, Price, Refusal, Stock, TaxRates, Tier,
+    calculation::{self, ListOffer, TaxedLine, Totals, UnitCalculation},
+    price::{self, Prices, SetPrice, SkuUse},
     stock::{self, StockStep},
     tax::{self, SetTaxRate},
     tier::{self, SetTier},
@@ -69,13 +71,24 @@ pub struct LineAsked {
     pub tax_category: TaxCategory,
 }
 
+/// For whom a price is calculated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Buyer {
+    /// Someone of whom nothing is known.
+    Anybody,
+    /// Some customer of a tier.
+    OfTier(TierName),
+    /// A customer.
+    Customer(CustomerId),
+}
+
 /// A question for what an order would come to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrderAsked {
     /// The currency.
     pub currency: Currency,
-    /// The tier of the customer.
-    pub tier: Option<TierName>,
+    /// Who would order.
+    pub buyer: Buyer,
     /// The country whose tax rates apply.
     pub country: CountryCode,
     /// How it is taxed.
@@ -279,50 +292,57 @@ impl Commerce<'_> {
     /// Calculates the price of a unit and of the whole quantity, without tax.
     ///
     /// # Errors
-    /// [`Refusal::UnknownSkus`], [`Refusal::UnknownTier`], [`Refusal::NoPrice`], [`Refusal::TooLarge`];
+    /// [`Refusal::UnknownSkus`], [`Refusal::UnknownTier`], [`Refusal::UnknownCustomer`], [`Refusal::NoPrice`], [`Refusal::TooLarge`];
     /// [`Stopped::Failed`].
     pub async fn calculate(
         &self,
         currency: Currency,
-        tier: Option<&TierName>,
+        buyer: &Buyer,
         sku: &Sku,
         quantity: u32,
     ) -> Result<(UnitCalculation, Money), Stopped> {
         let skus = [sku];
-        let read = async { Ok(self.prices(&skus).await?) };
-        let (tier, prices) = futures::try_join!(self.known_tier(tier), read)?;
-        let lists = lists(currency, &skus, &prices)?;
+        let tier = self.tier_of(buyer).await?;
+        let prices = self.prices(&skus).await?;
+        let base = base_prices(currency, &skus, &prices)?;
         let tier = tier.as_ref().and_then(Entity::state);
-        Ok(of_line(&lists[0].1, quantity, tier)?)
+        let (by, now) = (audience(buyer, tier), self.outbox.clock().now());
+        let offers = self.list_offers(by, &skus, currency, now).await?;
+        Ok(of_line(&base[0].1, &offers.of(sku), quantity, tier)?)
     }
 
     /// Calculates what an order would come to.
     ///
     /// # Errors
-    /// [`Refusal::UnknownSkus`], [`Refusal::UnknownTier`], [`Refusal::NoPrice`], [`Refusal::NoTaxRate`],
+    /// [`Refusal::UnknownSkus`], [`Refusal::UnknownTier`], [`Refusal::UnknownCustomer`], [`Refusal::NoPrice`], [`Refusal::NoTaxRate`],
     /// [`Refusal::TooLarge`]; [`Stopped::Failed`].
     pub async fn calculate_order(&self, asked: &OrderAsked) -> Result<CalculatedOrder, Stopped> {
         let skus: Vec<&Sku> = asked.lines.iter().map(|line| &line.sku).collect();
+        let tier = self.tier_of(&asked.buyer).await?;
+        let tier = tier.as_ref().and_then(Entity::state);
         let prices = self.prices(&skus).await?;
-        let (calculated, _) = self.calculated(asked, &prices).await?;
-        Ok(calculated)
+        let now = self.outbox.clock().now();
+        self.calculated(asked, tier, &prices, now).await
     }
 
-    /// Calculates what an order would come to by prices that were read. Returns the tier with it, as it was read.
+    /// Calculates what an order would come to by a tier and prices that were read, and by the price lists that are valid at this time.
     async fn calculated(
         &self,
         asked: &OrderAsked,
+        tier: Option<&Tier>,
         prices: &BTreeMap<Sku, Price>,
-    ) -> Result<(CalculatedOrder, Option<Entity<Tier>>), Stopped> {
+        now: Timestamp,
+    ) -> Result<CalculatedOrder, Stopped> {
         let skus: Vec<&Sku> = asked.lines.iter().map(|line| &line.sku).collect();
-        let lists = lists(asked.currency, &skus, prices)?;
-        let (tier, rates) =
-            futures::try_join!(self.known_tier(asked.tier.as_ref()), self.rates(asked),)?;
-        let percentage = tier.as_ref().and_then(Entity::state);
+        let base = base_prices(asked.currency, &skus, prices)?;
+        let by = audience(&asked.buyer, tier);
+        let read = async { Ok(self.list_offers(by, &skus, asked.currency, now).await?) };
+        let (rates, offers) = futures::try_join!(self.rates(asked), read)?;
         let mut lines = Vec::with_capacity(asked.lines.len());
         let mut taxed = Vec::with_capacity(asked.lines.len());
-        for (line, (product_id, list)) in asked.lines.iter().zip(&lists) {
-            let (unit, line_total) = of_line(list, line.quantity, percentage)?;
+        for (line, (product_id, base)) in asked.lines.iter().zip(&base) {
+            let of_sku = offers.of(&line.sku);
+            let (unit, line_total) = of_line(base, &of_sku, line.quantity, tier)?;
             let tax_category = line.tax_category;
             let tax_rate = rates[&tax_category];
             taxed.push(TaxedLine {
@@ -345,7 +365,23 @@ impl Commerce<'_> {
         for (line, share) in lines.iter_mut().zip(shares) {
             line.tax_amount = share;
         }
-        Ok((CalculatedOrder { lines, totals }, tier))
+        Ok(CalculatedOrder { lines, totals })
+    }
+
+    /// The tier of a buyer; `None` if it has none.
+    async fn tier_of(&self, buyer: &Buyer) -> Result<Option<Entity<Tier>>, Stopped> {
+        let customer_id = match buyer {
+            Buyer::Anybody => return Ok(None),
+            Buyer::OfTier(tier) => return self.known_tier(Some(tier)).await,
+            Buyer::Customer(customer_id) => customer_id,
+        };
+        let entity = self.customer(customer_id).await?;
+        let unknown = || Refusal::UnknownCustomer {
+            customer_id: customer_id.clone(),
+        };
+        let profile = entity.state().map(Customer::profile);
+        let profile = profile.ok_or_else(unknown)?;
+        self.known_tier(profile.tier.as_ref()).await
     }
 
     async fn known_tier(&self, tier: Option<&TierName>) -> Result<Option<Entity<Tier>>, Stopped> {
@@ -400,12 +436,24 @@ impl Commerce<'_> {
     }
 }
 
-/// The product and the prices in a currency of the sku of each line, in the order of the lines.
-fn lists(
+/// The customer and the tier for whom there can be price lists.
+fn audience<'a>(
+    buyer: &'a Buyer,
+    tier: Option<&'a Tier>,
+) -> (Option<&'a CustomerId>, Option<&'a TierName>) {
+    let customer_id = match buyer {
+        Buyer::Customer(customer_id) => Some(customer_id),
+        Buyer::Anybody | Buyer::OfTier(_) => None,
+    };
+    (customer_id, tier.map(Tier::tier))
+}
+
+/// The product and the base prices in a currency of the sku of each line, in the order of the lines.
+fn base_prices(
     currency: Currency,
     lines: &[&Sku],
     prices: &BTreeMap<Sku, Price>,
-) -> Result<Vec<(ProductId, PriceList)>, Refusal> {
+) -> Result<Vec<(ProductId, Prices)>, Refusal> {
     let places = |wanted: &dyn Fn(&Sku) -> bool| {
         let lines = lines.iter().enumerate().filter(|(_, sku)| wanted(sku));
         lines
@@ -430,11 +478,12 @@ fn lists(
 }
 
 fn of_line(
-    list: &PriceList,
+    base: &Prices,
+    offers: &[ListOffer<'_>],
     quantity: u32,
     tier: Option<&Tier>,
 ) -> Result<(UnitCalculation, Money), Refusal> {
-    let unit = calculation::unit_price(list, quantity, tier)?;
+    let unit = calculation::unit_price(base, offers, quantity, tier)?;
     let line_total = calculation::line_total(unit.unit_price, quantity)?;
     Ok((unit, line_total))
 }

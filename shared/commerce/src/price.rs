@@ -1,4 +1,7 @@
 //! The prices of a stock-keeping number: in each currency a base price and prices of larger quantities.
+//!
+//! What [price lists](crate::price_list) say of the sku stands elsewhere. Each change of that, and of a list for everybody that says
+//! something of it, rewrites the row of its prices, without an event of them: whoever read the prices before decides again.
 
 use std::collections::BTreeMap;
 
@@ -24,21 +27,21 @@ pub const MOST_VOLUME_PRICES: usize = 20;
 pub struct Price {
     product_id: ProductId,
     sku: Sku,
-    currencies: BTreeMap<Currency, PriceList>,
+    currencies: BTreeMap<Currency, Prices>,
     updated_at: Timestamp,
     updated_by: Text<256>,
 }
 
 /// The prices in a currency.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct PriceList {
+pub struct Prices {
     /// The price of one unit, without tax, in any quantity for which there is no other.
     pub base_price: UnitPrice,
     /// The prices of larger quantities, by quantity.
     pub volume_prices: Vec<VolumePrice>,
 }
 
-impl PriceList {
+impl Prices {
     /// The price of one unit if this many are bought, and the quantity from which it applies: 1 for the base price.
     #[must_use]
     pub fn of_quantity(&self, quantity: u32) -> (u32, UnitPrice) {
@@ -67,7 +70,7 @@ impl Price {
 
     /// The prices by currency.
     #[must_use]
-    pub fn currencies(&self) -> &BTreeMap<Currency, PriceList> {
+    pub fn currencies(&self) -> &BTreeMap<Currency, Prices> {
         &self.currencies
     }
 
@@ -94,7 +97,7 @@ pub struct SetPrice {
     /// The currency.
     pub currency: Currency,
     /// The prices, the larger quantities in any order.
-    pub list: PriceList,
+    pub list: Prices,
     /// Who sets them.
     pub by: Text<256>,
 }
@@ -177,7 +180,11 @@ pub fn set(
     Ok(Change::new(price, event))
 }
 
-fn in_order(mut list: PriceList) -> Result<PriceList, Refusal> {
+/// The prices, the larger quantities in their order.
+///
+/// # Errors
+/// [`Refusal::TooMany`], [`Refusal::QuantityTooSmall`], [`Refusal::SameQuantity`].
+pub(crate) fn in_order(mut list: Prices) -> Result<Prices, Refusal> {
     let rows = &mut list.volume_prices;
     if rows.len() > MOST_VOLUME_PRICES {
         let most = MOST_VOLUME_PRICES;
@@ -218,6 +225,8 @@ subscription! {
 impl Rebuild for Price {
     type Stored = Self;
     const RETENTION: Retention = Changed::RETENTION;
+    /// A change of what a price list says of the sku, or of a list for everybody that says something, rewrites the row.
+    const SILENT_WRITES: bool = true;
 
     fn stored(&self) -> Self {
         self.clone()
@@ -238,7 +247,7 @@ impl Rebuild for Price {
                 before.currencies
             }
         };
-        let list = PriceList {
+        let list = Prices {
             base_price: event.new_price,
             volume_prices: event.volume_prices,
         };

@@ -1,7 +1,7 @@
 //! Why a command or a question is refused.
 
 use events::{
-    CountryCode, Day, OrderId, ProductId, Sku, TierName,
+    CountryCode, CustomerId, Day, OrderId, ProductId, Sku, TierName,
     contracts::price::{Currency, TaxCategory},
 };
 
@@ -51,6 +51,12 @@ pub enum Refusal {
     UnknownTier {
         /// The tier that was asked for.
         tier: TierName,
+    },
+    /// There is no such customer.
+    #[error("there is no customer {customer_id}")]
+    UnknownCustomer {
+        /// The customer that was asked for.
+        customer_id: CustomerId,
     },
     /// No rate was ever set for the country and category.
     #[error("no tax rate is set for {country}, {tax_category}")]

@@ -9,28 +9,30 @@ use std::fmt::Debug;
 
 use domain::Stopped;
 use events::{
-    CartId, CategoryId, Cause, CountryCode, CustomerId, OrderId, ProductId, QuoteId, Sku, Slug,
-    Text,
+    CartId, CategoryId, Cause, CountryCode, CustomerId, OrderId, PriceListId, ProductId, QuoteId,
+    Sku, Slug, Text, TierName,
     contracts::{
         customer::{CustomerType, PaymentTerm, VatTreatment},
         order::Goods,
-        price::{Currency, TaxCategory},
+        price::{Currency, ListKind, ListTerms, TaxCategory},
         product::{ProductStatus, Variant, Visibility},
     },
 };
 use outbox::{Decision, Error, Mark, Outbox, Outcome, Table, Transaction};
 
 use crate::{
-    cart::{Followers, Refresh, Subject},
+    cart::{Followers, ListUnderWay, Refresh, Subject},
     category,
     customer::Profile,
     operations::{CartStep, Commerce, PlaceOrder},
     order::Numbers,
-    price::{PriceList, SetPrice},
+    price::{Prices, SetPrice},
+    price_list::{Audience, SetPriceList},
     product::Details,
     quote,
     stock::StockStep,
     tax::SetTaxRate,
+    tier::SetTier,
 };
 
 /// The business that the samples name.
@@ -211,13 +213,109 @@ pub async fn reprice(outbox: &Outbox, sku: &Sku, price: &str, number: u64) {
             product_id: product_id.clone(),
             sku: sku.clone(),
             currency: Currency::Eur,
-            list: PriceList {
+            list: Prices {
                 base_price: price.parse().expect("a price"),
                 volume_prices: Vec::new(),
             },
             by: desk(),
         };
         commerce.set_price(transaction, set).await
+    })
+    .await;
+}
+
+/// The tier that tests have.
+///
+/// # Panics
+/// Never: it is a name.
+#[must_use]
+pub fn gold() -> TierName {
+    TierName::new("gold").expect("a name")
+}
+
+/// Sets the percentage of the tier that tests have. Takes one number.
+pub async fn tier(outbox: &Outbox, percent: &str, number: u64) {
+    commit(outbox, number, async |commerce, transaction| {
+        let set = SetTier {
+            tier: gold(),
+            discount_percent: percent.parse().expect("per cent"),
+            by: desk(),
+        };
+        commerce.set_tier(transaction, set).await
+    })
+    .await;
+}
+
+/// Puts the samples' business into the tier that tests have. Takes one number.
+pub async fn promote(outbox: &Outbox, number: u64) {
+    commit(outbox, number, async |commerce, transaction| {
+        let profile = Profile {
+            tier: Some(gold()),
+            ..profile(CustomerType::B2b)
+        };
+        commerce
+            .set_customer(transaction, &customer_id(), profile, desk())
+            .await
+    })
+    .await;
+}
+
+/// The terms of a price list that is valid at once and for ever.
+///
+/// # Panics
+/// Never: it is a name.
+#[must_use]
+pub fn terms(kind: ListKind) -> ListTerms {
+    ListTerms {
+        name: Text::new("List").expect("a name"),
+        kind,
+        priority: 0,
+        valid_from: None,
+        valid_until: None,
+    }
+}
+
+/// The id of a price list.
+///
+/// # Panics
+/// If it has a `-`.
+#[must_use]
+pub fn list_id(id: &str) -> PriceListId {
+    PriceListId::new(id).expect("an id")
+}
+
+/// Makes a price list in euros, or replaces its terms. Takes one number.
+pub async fn price_list(
+    outbox: &Outbox,
+    id: &str,
+    audience: Audience,
+    terms: ListTerms,
+    number: u64,
+) {
+    commit(outbox, number, async |commerce, transaction| {
+        let set = SetPriceList {
+            price_list_id: list_id(id),
+            audience: audience.clone(),
+            currency: Currency::Eur,
+            terms: terms.clone(),
+            by: desk(),
+        };
+        commerce.set_price_list(transaction, set).await
+    })
+    .await;
+}
+
+/// Sets the price of a sku in a price list. Takes one number.
+pub async fn list_price(outbox: &Outbox, id: &str, sku: &Sku, price: &str, number: u64) {
+    commit(outbox, number, async |commerce, transaction| {
+        let prices = Prices {
+            base_price: price.parse().expect("a price"),
+            volume_prices: Vec::new(),
+        };
+        let of = (&list_id(id), sku);
+        commerce
+            .set_list_price(transaction, of, prices, desk())
+            .await
     })
     .await;
 }
@@ -348,12 +446,34 @@ pub async fn offer(outbox: &Outbox, cart_id: CartId, quote_id: QuoteId, number: 
 /// # Panics
 /// If it was not committed.
 pub async fn changed(outbox: &Outbox, subjects: Vec<Subject>, number: u64) {
+    begin(outbox, subjects, None, number).await;
+}
+
+/// Writes down that a price list for everybody changed, as `commerce-carts` does. Takes one number, which is the event's, too.
+///
+/// # Panics
+/// If it was not committed.
+pub async fn list_changed(outbox: &Outbox, id: &str, number: u64) {
+    let list = ListUnderWay {
+        price_list_id: list_id(id),
+        after: None,
+    };
+    begin(outbox, Vec::new(), Some(list), number).await;
+}
+
+async fn begin(
+    outbox: &Outbox,
+    subjects: Vec<Subject>,
+    price_list: Option<ListUnderWay>,
+    number: u64,
+) {
     let id = format!("0190a1b2-c3d4-7e5f-8a9b-0c1e{number:08x}");
     let refresh = Refresh {
         event_id: id.parse().expect("an id"),
         correlation_id: id.parse().expect("an id"),
         occurred_at: outbox.clock().now(),
         subjects,
+        price_list,
         followers: Followers::default(),
         after: None,
     };

@@ -114,6 +114,8 @@ subscription! {
 impl Rebuild for Tier {
     type Stored = Self;
     const RETENTION: Retention = TierChanged::RETENTION;
+    /// A change of a price list for the tier rewrites the row.
+    const SILENT_WRITES: bool = true;
 
     fn stored(&self) -> Self {
         self.clone()

@@ -10,7 +10,7 @@
 use async_trait::async_trait;
 use commerce::{
     operations::{Commerce, Stopped},
-    price::{PriceList, SetPrice},
+    price::{Prices, SetPrice},
     stock::StockStep,
     tax::SetTaxRate,
     tier::SetTier,
@@ -117,7 +117,7 @@ async fn call(site: Site, request: Request) -> Result<(), BoxError> {
                             product_id: ProductId::new("PRD").expect("an id"),
                             sku: sku(number),
                             currency: Currency::Eur,
-                            list: PriceList {
+                            list: Prices {
                                 base_price: price
                                     .to_string()
                                     .parse::<UnitPrice>()

@@ -57,8 +57,9 @@ pub use subscription::{DecodeError, Evidence, Subscription, decode_as, decode_pa
 pub use text::{
     AccountId, AggregateId, AggregateType, CategoryId, ConsumerName, CountryCode, CustomerId,
     DecimalText, EmailAddress, EthereumAddress, EventType, ExternalReference, IdempotencyKey,
-    LedgerEntryId, MemberId, MoveReason, NetworkName, OrderNumber, Producer, ProductId,
-    QuoteNumber, Sku, Slug, SupplierId, Text, TextError, TierName, TxHash, is_deliverable,
+    LedgerEntryId, MemberId, MoveReason, NetworkName, OrderNumber, PriceListId, Producer,
+    ProductId, QuoteNumber, Sku, Slug, SupplierId, Text, TextError, TierName, TxHash,
+    is_deliverable,
 };
 pub use timestamp::{Timestamp, TimestampError};
 pub use violation::{MAX_VIOLATIONS, Violation, Violations};

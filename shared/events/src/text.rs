@@ -369,6 +369,13 @@ text_type!(
 );
 
 text_type!(
+    /// The id of a price list. It has no '-', because an aggregate's id joins it to a [`Sku`] with one.
+    PriceListId, "price_list_id", "1 to 64 letters, digits, '.' or '_', starting with a letter or digit",
+    r"^[A-Za-z0-9][A-Za-z0-9._]*$", 1..=64,
+    |text| all_then(text, |c| c.is_ascii_alphanumeric(), |c| c.is_ascii_alphanumeric() || "._".contains(c))
+);
+
+text_type!(
     /// A country by its code of two capital letters, as ISO 3166-1 has it (`RO`). Only the shape is checked.
     CountryCode, "country", "2 capital letters, as ISO 3166-1 has them",
     r"^[A-Z]{2}$", 2..=2,

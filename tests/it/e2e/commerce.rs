@@ -1,7 +1,10 @@
-//! Commerce through the deployed stack: prices are set and published, and an order comes to what they say; stock is counted and
-//! corrected; an order goes from placed to completed, or is refused with nothing held, and its customer is told by mail.
+//! Commerce through the deployed stack: prices are set and published, and an order comes to what they say; price lists count for those
+//! whom they are for; stock is counted and corrected; an order goes from placed to completed, or is refused with nothing held, and its
+//! customer is told by mail.
 
 use std::collections::BTreeMap;
+
+use outbox::{Clock as _, SystemClock};
 
 use super::*;
 
@@ -479,14 +482,10 @@ async fn a_cart_follows_a_price_a_product_and_a_stock_by_itself() -> Result {
             .call(Method::POST, path, Some(&unique("key")), Some(&body))
             .await
     };
-    let made = json!({ "customer_id": customer, "currency": "EUR" });
-    let made = send("/api/v1/carts", made).await?;
-    let made = made.expect(StatusCode::CREATED)?;
-    let id = made["cart_id"].as_str().ok_or("no cart_id")?;
-    let cart = format!("/api/v1/carts/{id}");
-    let line = json!({ "sku": sku, "quantity": 10 });
-    let filled = send(&format!("{cart}/items"), line).await?;
-    assert_eq!(filled.expect(StatusCode::OK)?["totals"]["total"], 1785);
+    let cart = filled(&stack, &customer, &sku).await?;
+    let shown = stack.get(&cart).await?;
+    assert_eq!(shown["totals"]["total"], 1785);
+    let id = shown["cart_id"].as_str().ok_or("no cart_id")?;
 
     let follows = async |what: &str, is_so: fn(&Value) -> bool| -> Result<Value> {
         let look = async || {
@@ -792,6 +791,141 @@ async fn a_category_takes_along_what_is_below_it_and_leaves_its_products_to_anot
         ("category", &chairs),
         ("category", &office),
         ("product", &sku),
+    ] {
+        let last = history(&stack, kind, id).await?;
+        let last = last.last().ok_or("no event")?["event_id"].clone();
+        handled_by_all(&stack, last.as_str().ok_or("no event_id")?, SOON).await?;
+        let path = format!("/api/v1/events/witness?aggregate_type={kind}&aggregate_id={id}");
+        let witness = stack.get(&path).await?;
+        assert_eq!(witness["verdict"], "agrees", "{kind}: {witness}");
+    }
+    Ok(())
+}
+
+/// A cart of a customer with ten pieces, as a path.
+async fn filled(stack: &Stack, customer: &str, sku: &str) -> Result<String> {
+    let send = async |path: &str, body: Value| {
+        stack
+            .call(Method::POST, path, Some(&unique("key")), Some(&body))
+            .await
+    };
+    let made = json!({ "customer_id": customer, "currency": "EUR" });
+    let made = send("/api/v1/carts", made).await?;
+    let made = made.expect(StatusCode::CREATED)?;
+    let id = made["cart_id"].as_str().ok_or("no cart_id")?;
+    let cart = format!("/api/v1/carts/{id}");
+    let line = json!({ "sku": sku, "quantity": 10 });
+    let filled = send(&format!("{cart}/items"), line).await?;
+    filled.expect(StatusCode::OK)?;
+    Ok(cart)
+}
+
+/// Lets the job go through the carts until a unit of the cart's line costs this.
+async fn costs(stack: &Stack, cart: &str, price: u32) -> Result {
+    let look = async || {
+        let line = stack.get(cart).await?["items"][0].clone();
+        Ok((line["unit_price"] == price).then_some(()))
+    };
+    until_run(
+        stack,
+        "CommerceCartWorkerFunction",
+        "the price in the cart",
+        SOON,
+        look,
+    )
+    .await
+}
+
+#[tokio::test]
+async fn a_contract_price_is_for_its_customer_and_a_price_list_begins_by_itself() -> Result {
+    let (_use, stack) = (shared_use().await, Stack::connect().await?);
+    let sku = sold(&stack, 20).await?;
+    let (acme, other) = (buyer(&stack, None).await?, buyer(&stack, None).await?);
+    let (of_acme, of_other) = (
+        filled(&stack, &acme, &sku).await?,
+        filled(&stack, &other, &sku).await?,
+    );
+    // The id of a price list has no '-'.
+    let [contract, sale] = ["contract", "sale"].map(|name| unique(name).replace('-', "_"));
+    let path = |id: &str| format!("/api/v1/price-lists/{id}");
+    let priced = |id: &str| format!("/api/v1/price-lists/{id}/prices/{sku}");
+    let terms =
+        json!({ "name": "Contract", "kind": "override", "customer_id": acme, "currency": "EUR" });
+    put(&stack, &path(&contract), &terms).await?;
+    put(&stack, &priced(&contract), &json!({ "price": 120 })).await?;
+    costs(&stack, &of_acme, 120).await?;
+    assert_eq!(stack.get(&of_other).await?["items"][0]["unit_price"], 150);
+    let calculate = async |customer: &str| {
+        let question =
+            json!({ "currency": "EUR", "sku": sku, "quantity": 1, "customer_id": customer });
+        let path = "/api/v1/pricing/calculate";
+        let answer = stack
+            .call(Method::POST, path, None, Some(&question))
+            .await?;
+        answer.expect(StatusCode::OK)
+    };
+    let of_contract = calculate(&acme).await?;
+    assert_eq!(
+        (&of_contract["reason"], &of_contract["price_list_id"]),
+        (&json!("contract_price"), &json!(contract))
+    );
+    assert_eq!(calculate(&other).await?["reason"], "base_price");
+
+    // A list for everybody that is still to begin, and ends soon: the stack is everybody's.
+    let begins = SystemClock.now().plus(Duration::from_secs(10));
+    let ends = begins.plus(Duration::from_secs(900));
+    let terms = json!({
+        "name": "Sale", "kind": "sale", "currency": "EUR", "valid_from": begins, "valid_until": ends,
+    });
+    put(&stack, &path(&sale), &terms).await?;
+    put(&stack, &priced(&sale), &json!({ "price": 100 })).await?;
+    let before = calculate(&other).await?;
+    if SystemClock.now() < begins {
+        assert_eq!(before["unit_price"], 150);
+    }
+    let began = async || {
+        let events = history(&stack, "price_list", &sale).await?;
+        let told = events
+            .iter()
+            .any(|event| event["payload"]["change_type"] == "began");
+        Ok(told.then_some(()))
+    };
+    until_run(
+        &stack,
+        "CommerceOrderTimerFunction",
+        "the begin of the list",
+        SOON,
+        began,
+    )
+    .await?;
+    costs(&stack, &of_other, 100).await?;
+    assert_eq!(calculate(&other).await?["reason"], "list_price");
+    // What was agreed counts first, though it is more.
+    assert_eq!(stack.get(&of_acme).await?["items"][0]["unit_price"], 120);
+    let key = unique("key");
+    let withdraw = format!("{}/withdraw", path(&sale));
+    let withdrawn = stack
+        .call(Method::POST, &withdraw, Some(&key), Some(&json!({})))
+        .await?;
+    assert_eq!(withdrawn.expect(StatusCode::OK)?["status"], "withdrawn");
+    costs(&stack, &of_other, 150).await?;
+
+    // Ten at 120 with 19 % tax.
+    let body = json!({ "expected_total": 1428 });
+    let checkout = format!("{of_acme}/checkout");
+    let order = stack
+        .call(Method::POST, &checkout, Some(&unique("key")), Some(&body))
+        .await?;
+    let order = order.expect(StatusCode::CREATED)?;
+    assert_eq!(order["totals"]["total"], 1428, "{order}");
+
+    let said = format!("{contract}-{sku}");
+    for (kind, id) in [
+        ("price_list", &contract),
+        ("price_list", &sale),
+        ("price_list_price", &said),
+        ("price", &sku),
+        ("customer", &acme),
     ] {
         let last = history(&stack, kind, id).await?;
         let last = last.last().ok_or("no event")?["event_id"].clone();

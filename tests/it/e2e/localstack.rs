@@ -20,6 +20,7 @@ const AT_ONCE: &str = "1";
 /// The stories that run there, as `module::name`.
 const RUN: &[&str] = &[
     "commerce::a_cart_follows_a_price_a_product_and_a_stock_by_itself",
+    "commerce::a_contract_price_is_for_its_customer_and_a_price_list_begins_by_itself",
     "commerce::a_category_takes_along_what_is_below_it_and_leaves_its_products_to_another_one",
     "commerce::a_quote_is_priced_again_after_a_jump_and_its_order_keeps_its_total_after_a_step",
     "commerce::a_price_is_published_and_an_order_comes_to_the_seeds_total",

@@ -10,9 +10,10 @@ use std::{
 use commerce::{
     Cart, Product, Stock,
     cart::Subject,
-    operations::{CartStep, Commerce, OrderStopped, ProductStopped, Stopped},
+    operations::{CartStep, Commerce, OrderStopped, PriceListStopped, ProductStopped, Stopped},
     order::Numbers,
-    price::{PriceList, SetPrice},
+    price::{Prices, SetPrice},
+    price_list::{Audience, SetPriceList},
     stock::StockStep,
     testing::{self, desk, details, product_id, table},
     tier::SetTier,
@@ -30,7 +31,7 @@ use events::{
     contracts::{
         cart::{Action, CartStatus, Updated},
         customer::CustomerType,
-        price::Currency,
+        price::{Currency, ListKind},
         product::ProductStatus,
     },
 };
@@ -76,12 +77,28 @@ enum Act {
     Clear(usize),
     CheckOut(usize),
     Price(&'static str, u32),
+    /// The terms of a price list.
+    List(&'static str, ListKind),
+    /// What a price list says of a sku; `None`: nothing any more.
+    ListPrice(&'static str, &'static str, Option<u32>),
+    /// A price list applies no more, for ever.
+    Withdraw(&'static str),
     Tier(u32),
     /// Whether the customer is in the tier.
     Customer(bool),
     Status(&'static str, ProductStatus),
     /// So much of the sku is in the house.
     Count(&'static str, u32),
+}
+
+const LISTS: [&str; 3] = ["acme", "golden", "all"];
+
+fn audience(list: &str) -> Audience {
+    match list {
+        "acme" => Audience::Customer(customer()),
+        "golden" => Audience::Tier(gold()),
+        _ => Audience::Everybody,
+    }
 }
 
 async fn act(
@@ -119,13 +136,42 @@ async fn act(
                 product_id: product_id(&sku(name)),
                 sku: sku(name),
                 currency: Currency::Eur,
-                list: PriceList {
-                    base_price: euros.to_string().parse().expect("a price"),
-                    volume_prices: Vec::new(),
-                },
+                list: prices(*euros),
                 by: desk(),
             };
             let done: Result<_, Stopped> = commerce.set_price(transaction, set).await;
+            allowed(done)
+        }
+        Act::List(list, kind) => {
+            let set = SetPriceList {
+                price_list_id: testing::list_id(list),
+                audience: audience(list),
+                currency: Currency::Eur,
+                terms: testing::terms(*kind),
+                by: desk(),
+            };
+            let done: Result<_, PriceListStopped> = commerce.set_price_list(transaction, set).await;
+            allowed(done)
+        }
+        Act::ListPrice(list, name, euros) => {
+            let (list_id, sku) = (testing::list_id(list), sku(name));
+            let of = (&list_id, &sku);
+            let done: Result<_, PriceListStopped> = match euros {
+                Some(euros) => {
+                    let prices = prices(*euros);
+                    commerce
+                        .set_list_price(transaction, of, prices, desk())
+                        .await
+                }
+                None => commerce.remove_list_price(transaction, of, desk()).await,
+            };
+            allowed(done)
+        }
+        Act::Withdraw(list) => {
+            let list_id = testing::list_id(list);
+            let done: Result<_, PriceListStopped> = commerce
+                .withdraw_price_list(transaction, &list_id, desk())
+                .await;
             allowed(done)
         }
         Act::Tier(percent) => {
@@ -163,6 +209,13 @@ async fn act(
                 .await;
             allowed(done)
         }
+    }
+}
+
+fn prices(euros: u32) -> Prices {
+    Prices {
+        base_price: euros.to_string().parse().expect("a price"),
+        volume_prices: Vec::new(),
     }
 }
 
@@ -223,6 +276,10 @@ async fn open(site: Site, carts: usize) {
         commerce.set_tier(transaction, set).await
     })
     .await;
+    for (number, list) in (50..).zip(LISTS) {
+        let terms = testing::terms(ListKind::Override);
+        testing::price_list(outbox, list, audience(list), terms, number).await;
+    }
     for (number, cart) in (1_000..).zip(0..carts) {
         testing::cart(outbox, cart_id(cart), &customer(), number).await;
     }
@@ -378,11 +435,17 @@ fn any_act() -> impl Strategy<Value = Act> {
     let status = select(&[ProductStatus::Active, ProductStatus::Archived][..]);
     let cart = || 0..CARTS;
     let name = || select(&SKUS[..]);
+    let list = || select(&LISTS[..]);
+    let kind = select(&[ListKind::Override, ListKind::Sale][..]);
+    let list_price = prop::option::of(80_u32..120);
     prop_oneof![
         6 => (cart(), name(), 1_u32..5).prop_map(|(cart, sku, quantity)| Act::Add(cart, sku, quantity)),
         1 => cart().prop_map(Act::Clear),
         1 => cart().prop_map(Act::CheckOut),
         3 => (name(), 90_u32..110).prop_map(|(sku, euros)| Act::Price(sku, euros)),
+        1 => (list(), kind).prop_map(|(list, kind)| Act::List(list, kind)),
+        3 => (list(), name(), list_price).prop_map(|(list, sku, euros)| Act::ListPrice(list, sku, euros)),
+        1 => list().prop_map(Act::Withdraw),
         1 => (0_u32..30).prop_map(Act::Tier),
         2 => any::<bool>().prop_map(Act::Customer),
         1 => (name(), status).prop_map(|(sku, status)| Act::Status(sku, status)),

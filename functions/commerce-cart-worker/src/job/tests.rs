@@ -1,6 +1,7 @@
 #![allow(clippy::expect_used, reason = "a test fails by panicking")]
 
 mod categories;
+mod price_lists;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

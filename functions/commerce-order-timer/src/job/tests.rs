@@ -4,16 +4,22 @@ use std::time::Duration;
 
 use commerce::{
     order::{OrderStep, due::FIRST_LOOK},
+    price_list::Audience,
     quote::VALID_DAYS,
     testing::{
-        cart_id, commit, customer_id, desk, fill, offer, open, order_id, place, profile, quote_id,
-        table,
+        cart_id, commit, customer_id, desk, fill, list_id, offer, open, order_id, place,
+        price_list, profile, quote_id, table, terms,
     },
 };
 use consumer::schedule::Report;
 use events::{
-    Sku,
-    contracts::{customer::CustomerType, order::OrderStatus, quote::QuoteStatus},
+    Sequence, Sku,
+    contracts::{
+        customer::CustomerType,
+        order::OrderStatus,
+        price::{ListChanged, ListKind, ListTerms},
+        quote::QuoteStatus,
+    },
 };
 use testkit::jobs::JobSite;
 
@@ -173,4 +179,123 @@ async fn a_quote_expires_when_its_time_is_over_and_one_that_was_closed_is_left_a
     }
     assert_eq!(rows(&site, "quote_due"), 0);
     assert_eq!(run(&site).await.pages, 0);
+}
+
+/// What was told of a price list, the earliest first.
+async fn told(site: &JobSite, id: &str) -> Vec<ListChange> {
+    let aggregate = format!("price_list#{id}");
+    let history = site
+        .outbox()
+        .history(&aggregate, Sequence::FIRST, 100)
+        .await;
+    let history = history.expect("reads");
+    let each = history.envelopes.iter().map(|raw| {
+        let envelope = events::Registry::read(raw.get()).expect("an envelope");
+        let event: ListChanged = events::decode_payload(&envelope).expect("a price.list_changed");
+        event.change_type
+    });
+    each.collect()
+}
+
+/// The terms of a list that begins in one hour, and ends in two.
+fn later(site: &JobSite) -> ListTerms {
+    let now = site.outbox().clock().now();
+    ListTerms {
+        valid_from: Some(now.plus(HOUR)),
+        valid_until: Some(now.plus(HOUR * 2)),
+        ..terms(ListKind::Sale)
+    }
+}
+
+const HOUR: Duration = Duration::from_secs(3_600);
+
+#[tokio::test]
+async fn price_lists_are_told_to_begin_and_to_end_once_each() {
+    let site = JobSite::new();
+    open(site.outbox(), &[]).await;
+    let terms = later(&site);
+    // Three for everybody, which are in one row, and one for a customer.
+    for (number, id) in (2_000..).zip(["one", "two", "three"]) {
+        price_list(
+            site.outbox(),
+            id,
+            Audience::Everybody,
+            terms.clone(),
+            number,
+        )
+        .await;
+    }
+    let audience = Audience::Customer(customer_id());
+    price_list(site.outbox(), "acme", audience, terms, 2_010).await;
+    site.clock().advance(HOUR - Duration::from_secs(1));
+    assert_eq!(run(&site).await.pages, 0);
+    site.clock().advance(Duration::from_secs(1));
+    assert_eq!(run(&site).await.counts["began"], 4);
+    assert_eq!(run(&site).await.pages, 0);
+    site.clock().advance(HOUR);
+    assert_eq!(run(&site).await.counts["ended"], 4);
+    assert_eq!(run(&site).await.pages, 0);
+    assert_eq!(rows(&site, "price_due"), 0);
+    for id in ["one", "two", "three", "acme"] {
+        let all = [ListChange::Created, ListChange::Began, ListChange::Ended];
+        assert_eq!(told(&site, id).await, all, "{id}");
+    }
+}
+
+#[tokio::test]
+async fn a_price_list_that_was_withdrawn_or_put_off_is_not_told_to_begin() {
+    let site = JobSite::new();
+    open(site.outbox(), &[]).await;
+    let terms = later(&site);
+    for (number, id) in (2_000..).zip(["gone", "off"]) {
+        price_list(
+            site.outbox(),
+            id,
+            Audience::Everybody,
+            terms.clone(),
+            number,
+        )
+        .await;
+    }
+    commit(site.outbox(), 2_010, async |commerce, transaction| {
+        commerce
+            .withdraw_price_list(transaction, &list_id("gone"), desk())
+            .await
+    })
+    .await;
+    let off = ListTerms {
+        valid_from: terms.valid_until,
+        valid_until: None,
+        ..terms
+    };
+    price_list(site.outbox(), "off", Audience::Everybody, off, 2_011).await;
+    assert_eq!(rows(&site, "price_due"), 1);
+    site.clock().advance(HOUR);
+    assert_eq!(run(&site).await.pages, 0);
+    site.clock().advance(HOUR);
+    let report = run(&site).await;
+    assert_eq!(report.counts["began"], 1, "{:?}", report.counts);
+    let of_off = [ListChange::Created, ListChange::Updated, ListChange::Began];
+    assert_eq!(told(&site, "off").await, of_off);
+}
+
+#[tokio::test]
+async fn a_price_list_that_began_and_ended_while_nobody_looked_has_ended() {
+    let site = JobSite::new();
+    open(site.outbox(), &[]).await;
+    price_list(
+        site.outbox(),
+        "one",
+        Audience::Everybody,
+        later(&site),
+        2_000,
+    )
+    .await;
+    site.clock().advance(HOUR * 3);
+    let report = run(&site).await;
+    assert_eq!(report.counts["ended"], 1);
+    assert!(!report.counts.contains_key("began"), "{:?}", report.counts);
+    let all = [ListChange::Created, ListChange::Ended];
+    assert_eq!(told(&site, "one").await, all);
+    assert_eq!(rows(&site, "price_due"), 0);
 }

@@ -1,11 +1,16 @@
 //! Converts refusals into problems.
 
+use std::fmt::Display;
+
 use api::Problem;
-use commerce::Refusal;
+use commerce::{
+    Refusal,
+    price_list::{self, Audience},
+};
 use events::Sku;
 use http::StatusCode;
 
-fn unprocessable(refusal: &Refusal, name: &'static str, title: &'static str) -> Problem {
+fn unprocessable(refusal: &impl Display, name: &'static str, title: &'static str) -> Problem {
     Problem::new(StatusCode::UNPROCESSABLE_ENTITY, name, title).detail(refusal.to_string())
 }
 
@@ -15,6 +20,9 @@ pub(super) fn problem(refusal: &Refusal) -> Problem {
     match refusal {
         Refusal::UnknownSku { sku } => Problem::not_found(words).with("sku", sku.as_str()),
         Refusal::UnknownTier { tier } => Problem::not_found(words).with("tier", tier.as_str()),
+        Refusal::UnknownCustomer { customer_id } => {
+            Problem::not_found(words).with("customer_id", customer_id.as_str())
+        }
         Refusal::UnknownTaxRate {
             country,
             tax_category,
@@ -76,6 +84,69 @@ pub(super) fn of_calculation(refusal: &Refusal, place: impl Fn(usize) -> String)
                 .with("currency", currency.as_str())
         }
         Refusal::UnknownTier { .. } => problem(refusal).violation("/tier", refusal.to_string()),
+        Refusal::UnknownCustomer { .. } => {
+            problem(refusal).violation("/customer_id", refusal.to_string())
+        }
         other => problem(other),
+    }
+}
+
+/// Returns the problem of a refused change of a price list, or of what it says of a sku.
+pub(super) fn of_price_list(refusal: &price_list::Refusal) -> Problem {
+    use price_list::Refusal;
+
+    let words = refusal.to_string();
+    let too_many = |name: &'static str, title: &'static str, most: usize| {
+        Problem::conflict(name, title)
+            .detail(words.clone())
+            .with("most", most)
+    };
+    match refusal {
+        Refusal::UnknownList { price_list_id } => {
+            Problem::not_found(words).with("price_list_id", price_list_id.as_str())
+        }
+        Refusal::UnknownListPrice { price_list_id, sku } => Problem::not_found(words)
+            .with("price_list_id", price_list_id.as_str())
+            .with("sku", sku.as_str()),
+        Refusal::UnknownCustomer { customer_id } => {
+            Problem::not_found(words).with("customer_id", customer_id.as_str())
+        }
+        Refusal::UnknownTier { tier } => Problem::conflict("no-tier", "The tier does not exist")
+            .detail(words)
+            .with("tier", tier.as_str()),
+        Refusal::Withdrawn { price_list_id } => {
+            Problem::conflict("price-list-withdrawn", "The price list was withdrawn")
+                .detail(words)
+                .with("price_list_id", price_list_id.as_str())
+        }
+        Refusal::OtherAudience { audience } => {
+            let pointer = match audience {
+                Audience::Customer(_) => "/customer_id",
+                Audience::Tier(_) => "/tier",
+                // It is the one of the two that is there.
+                Audience::Everybody => "",
+            };
+            Problem::invalid(Vec::new()).violation(pointer, words)
+        }
+        Refusal::OtherCurrency { .. } => Problem::invalid(Vec::new()).violation("/currency", words),
+        Refusal::EndsTooEarly => Problem::invalid(Vec::new()).violation("/valid_until", words),
+        Refusal::TooManyLists { most, .. } => too_many(
+            "too-many-lists",
+            "There are too many price lists for the same customers",
+            *most,
+        ),
+        Refusal::TooManyAtOnce { most, currency, .. } => too_many(
+            "too-many-lists-at-once",
+            "Too many price lists for the same customers are valid at the same time",
+            *most,
+        )
+        .with("currency", currency.as_str()),
+        Refusal::NoBasePrice { sku, currency } => {
+            let title = "The product has no base price in the currency of the list";
+            unprocessable(refusal, "no-base-price", title)
+                .with("sku", sku.as_str())
+                .with("currency", currency.as_str())
+        }
+        Refusal::Prices(refusal) => problem(refusal),
     }
 }

@@ -2,7 +2,7 @@ use events::{Text, TierName};
 use proptest::prelude::*;
 
 use super::*;
-use crate::{price::PriceList, tier};
+use crate::{price::Prices, tier};
 
 fn money(text: &str) -> Money {
     text.parse().expect("money")
@@ -27,8 +27,8 @@ fn gold(discount: &str) -> Tier {
     change.state().clone()
 }
 
-fn list(base: &str, min_quantity: u32, price: &str) -> PriceList {
-    PriceList {
+fn list(base: &str, min_quantity: u32, price: &str) -> Prices {
+    Prices {
         base_price: unit(base),
         volume_prices: vec![events::contracts::price::VolumePrice {
             min_quantity,
@@ -71,7 +71,7 @@ fn a_unit_costs_the_quantitys_price_less_the_tiers_percentage() {
         (9, Some("100"), "0", PriceReason::TierDiscount),
     ] {
         let tier = tier.map(gold);
-        let calculated = unit_price(&list, quantity, tier.as_ref()).expect("small");
+        let calculated = unit_price(&list, &[], quantity, tier.as_ref()).expect("small");
         assert_eq!(calculated.unit_price, unit(price), "{quantity}");
         assert_eq!(calculated.reason, reason, "{quantity}");
         assert_eq!(calculated.base_price, unit("150"));
@@ -85,7 +85,7 @@ fn each_amount_is_rounded_half_to_even() {
     assert_eq!(line_total(unit("0.125"), 1), Ok(money("0.12")));
     assert_eq!(line_total(unit("0.375"), 1), Ok(money("0.38")));
     assert_eq!(
-        unit_price(&list("0.0005", 9, "1"), 1, Some(&gold("50"))).map(|one| one.unit_price),
+        unit_price(&list("0.0005", 9, "1"), &[], 1, Some(&gold("50"))).map(|one| one.unit_price),
         Ok(unit("0.0002"))
     );
     let tax = |net: &str| {
@@ -162,6 +162,168 @@ fn what_has_more_digits_than_money_is_refused() {
     );
 }
 
+/// A price list of this id, and what it says of the goods.
+type Said = (Level, Entry, Prices);
+
+fn said(id: &str, level: Level, kind: ListKind, price: &str) -> Said {
+    let entry = Entry {
+        price_list_id: PriceListId::new(id).expect("an id"),
+        currency: Currency::Eur,
+        kind,
+        priority: 0,
+        valid_from: None,
+        valid_until: None,
+    };
+    (level, entry, list(price, 10, price))
+}
+
+fn offers(said: &[Said]) -> Vec<ListOffer<'_>> {
+    let each = said.iter().map(|(level, list, prices)| ListOffer {
+        level: *level,
+        list,
+        prices,
+    });
+    each.collect()
+}
+
+/// What nine pieces cost each, at a base price of 150 and with 10 % off for the tier, and why.
+fn nine(said: &[Said]) -> (String, PriceReason) {
+    let calculated = unit_price(&list("150", 10, "140"), &offers(said), 9, Some(&gold("10")));
+    let calculated = calculated.expect("small");
+    (calculated.unit_price.to_string(), calculated.reason)
+}
+
+#[test]
+fn a_contract_counts_before_a_tier_before_everybody_before_the_base_price() {
+    let mut all = vec![
+        said("all", Level::Everybody, ListKind::Override, "200"),
+        said("tier", Level::Tier, ListKind::Override, "190"),
+        said("contract", Level::Contract, ListKind::Override, "180"),
+    ];
+    assert_eq!(nine(&all), ("180".to_owned(), PriceReason::ContractPrice));
+    all.pop();
+    // The percentage of the tier comes off the base price alone.
+    assert_eq!(nine(&all), ("190".to_owned(), PriceReason::TierPrice));
+    all.pop();
+    assert_eq!(nine(&all), ("200".to_owned(), PriceReason::ListPrice));
+    all.pop();
+    assert_eq!(nine(&all), ("135".to_owned(), PriceReason::TierDiscount));
+}
+
+#[test]
+fn a_sale_counts_only_where_it_is_lower_than_what_comes_without_it() {
+    let sale = |price| said("sale", Level::Everybody, ListKind::Sale, price);
+    let higher = nine(&[sale("135")]);
+    assert_eq!(higher, ("135".to_owned(), PriceReason::TierDiscount));
+    let lower = nine(&[sale("134.9999")]);
+    assert_eq!(lower, ("134.9999".to_owned(), PriceReason::ListPrice));
+    // It is compared with the tier's list, which is higher than the base price, and it is that which the contract takes the place of.
+    let of_tier = said("tier", Level::Tier, ListKind::Override, "190");
+    let contract = said("contract", Level::Contract, ListKind::Sale, "189");
+    let of_contract = nine(&[sale("1"), of_tier.clone(), contract]);
+    assert_eq!(of_contract, ("189".to_owned(), PriceReason::ContractPrice));
+    assert_eq!(
+        nine(&[sale("1"), of_tier]),
+        ("190".to_owned(), PriceReason::TierPrice)
+    );
+}
+
+#[test]
+fn inside_a_level_priority_counts_then_the_later_begin_then_the_id() {
+    let named = |id: &str, priority: u32, from: Option<u64>, price: &str| {
+        let (level, entry, prices) = said(id, Level::Tier, ListKind::Override, price);
+        let entry = Entry {
+            priority,
+            valid_from: from.map(domain::testing::at),
+            ..entry
+        };
+        (level, entry, prices)
+    };
+    let mut all = vec![
+        named("c", 0, None, "4"),
+        named("b", 0, Some(1), "3"),
+        named("a", 0, Some(1), "2"),
+        named("d", 1, None, "1"),
+    ];
+    for price in ["1", "2", "3", "4"] {
+        assert_eq!(nine(&all).0, price);
+        all.retain(|(_, _, prices)| prices.base_price != unit(price));
+    }
+}
+
+#[test]
+fn the_chosen_list_gives_the_price_of_the_largest_quantity_that_is_reached() {
+    let (level, entry, _) = said("contract", Level::Contract, ListKind::Override, "1");
+    let all = [(level, entry, list("120", 10, "110"))];
+    for (quantity, from, price) in [(9, 1, "120"), (10, 10, "110")] {
+        let base = list("150", 5, "140");
+        let calculated = unit_price(&base, &offers(&all), quantity, Some(&gold("10")));
+        let calculated = calculated.expect("small");
+        assert_eq!(calculated.unit_price, unit(price));
+        assert_eq!(calculated.list_price, unit(price));
+        assert_eq!(calculated.min_quantity, from);
+        assert_eq!(calculated.base_price, unit("150"));
+        let list = calculated.price_list_id.expect("a list");
+        assert_eq!(list.as_str(), "contract");
+        assert_eq!((calculated.tier, calculated.discount_percent), (None, None));
+    }
+}
+
+/// Whether one list counts before another, word by word.
+fn comes_first((level, one, _): &Said, (other_level, other, _): &Said) -> bool {
+    if level != other_level {
+        return match level {
+            Level::Contract => true,
+            Level::Tier => *other_level == Level::Everybody,
+            Level::Everybody => false,
+        };
+    }
+    if one.priority != other.priority {
+        return one.priority > other.priority;
+    }
+    match (one.valid_from, other.valid_from) {
+        (Some(one), Some(other)) if one != other => return one > other,
+        (Some(_), None) => return true,
+        (None, Some(_)) => return false,
+        _ => {}
+    }
+    one.price_list_id.as_str() < other.price_list_id.as_str()
+}
+
+/// The price of a unit, as it is said: the first list, or what comes without it.
+fn naive(said: &[Said], quantity: u32, without_lists: UnitPrice) -> (Option<String>, UnitPrice) {
+    let first = said.iter().find(|one| {
+        said.iter()
+            .all(|other| one.1 == other.1 || comes_first(one, other))
+    });
+    let Some(first) = first else {
+        return (None, without_lists);
+    };
+    let rows = &first.2.volume_prices;
+    let reached = rows.iter().filter(|row| row.min_quantity <= quantity);
+    let row = reached.max_by_key(|row| row.min_quantity);
+    let price = row.map_or(first.2.base_price, |row| row.price);
+    let others: Vec<Said> = said
+        .iter()
+        .filter(|one| one.1 != first.1)
+        .cloned()
+        .collect();
+    let without = naive(&others, quantity, without_lists);
+    if first.1.kind == ListKind::Override || price < without.1 {
+        (Some(first.1.price_list_id.to_string()), price)
+    } else {
+        without
+    }
+}
+
+fn any_list() -> impl Strategy<Value = (Level, ListKind, u32, Option<u64>, (u32, u32, u32))> {
+    let level = prop::sample::select(vec![Level::Contract, Level::Tier, Level::Everybody]);
+    let kind = prop::sample::select(vec![ListKind::Override, ListKind::Sale]);
+    // Few values, so that many are equal.
+    let prices = (1..6_u32, 2..5_u32, 1..6_u32);
+    (level, kind, 0..3_u32, prop::option::of(1..3_u64), prices)
+}
+
 fn any_line() -> impl Strategy<Value = (u64, u32, TaxCategory, Option<u32>)> {
     let category = prop::sample::select(TaxCategory::ALL.to_vec());
     // Prices of up to ten million, in the smallest step; a tier's percentage in hundredths.
@@ -174,6 +336,35 @@ fn any_line() -> impl Strategy<Value = (u64, u32, TaxCategory, Option<u32>)> {
 }
 
 proptest! {
+    /// For any lists the price is the one that a reading of the rule word by word comes to.
+    #[test]
+    fn the_price_is_that_of_the_list_that_the_rule_names(
+        lists in prop::collection::vec(any_list(), 0..8),
+        (base, off, quantity) in (1..6_u32, 0..60_u32, 1..6_u32),
+    ) {
+        let each = lists.into_iter().enumerate();
+        let said: Vec<Said> = each.map(|(number, (level, kind, priority, from, prices))| {
+            let (price, min_quantity, volume_price) = prices;
+            let entry = Entry {
+                price_list_id: PriceListId::new(format!("list{number}")).expect("an id"),
+                currency: Currency::Eur,
+                kind,
+                priority,
+                valid_from: from.map(domain::testing::at),
+                valid_until: None,
+            };
+            (level, entry, list(&price.to_string(), min_quantity, &volume_price.to_string()))
+        }).collect();
+        let (base, tier) = (list(&base.to_string(), 3, "2"), gold(&off.to_string()));
+        let alone = unit_price(&base, &[], quantity, Some(&tier)).expect("small");
+        let chosen = unit_price(&base, &offers(&said), quantity, Some(&tier)).expect("small");
+        let id = chosen.price_list_id.as_ref().map(ToString::to_string);
+        prop_assert_eq!((id, chosen.unit_price), naive(&said, quantity, alone.unit_price));
+        if chosen.price_list_id.is_none() {
+            prop_assert_eq!(chosen, alone);
+        }
+    }
+
     /// For any lists, tiers and rates, lines add up to the subtotal, shares to the tax, and no rounding moves an
     /// amount by more than half of its smallest step.
     #[test]
@@ -184,9 +375,9 @@ proptest! {
         let mut taxed = Vec::new();
         for (price, quantity, category, off) in lines {
             let base = UnitPrice::new(Decimal::new(i64::try_from(price).expect("small"), 4)).expect("small");
-            let list = PriceList { base_price: base, volume_prices: Vec::new() };
+            let list = Prices { base_price: base, volume_prices: Vec::new() };
             let tier = off.map(|off| gold(&Decimal::new(i64::from(off), 2).to_string()));
-            let unit = unit_price(&list, quantity, tier.as_ref()).expect("small");
+            let unit = unit_price(&list, &[], quantity, tier.as_ref()).expect("small");
             let left = Decimal::new(10_000 - i64::from(off.unwrap_or(0)), 4);
             let exact = base.decimal() * left;
             prop_assert!((unit.unit_price.decimal() - exact).abs() <= Decimal::new(5, 5));

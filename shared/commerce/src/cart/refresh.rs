@@ -5,7 +5,7 @@
 //! page. Each cart is calculated by what holds at that moment, so a cart that is up to date already stays as it is, and no order of
 //! the rows is needed.
 
-use events::{Cause, CorrelationId, EventId, Timestamp};
+use events::{Cause, CorrelationId, EventId, PriceListId, Timestamp};
 use outbox::{Key, Query, Table};
 use serde::{Deserialize, Serialize};
 
@@ -22,10 +22,23 @@ pub struct Refresh {
     pub occurred_at: Timestamp,
     /// What changed, and is still to be gone through. The first one is under way.
     pub subjects: Vec<Subject>,
+    /// A price list of which every sku is to be gone through after these.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price_list: Option<ListUnderWay>,
     /// Which of those that follow from the first one are under way.
     #[serde(default)]
     pub followers: Followers,
     /// Where they continue; `None`: at their beginning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+}
+
+/// A price list whose skus are gone through, some at a time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListUnderWay {
+    /// The list.
+    pub price_list_id: PriceListId,
+    /// Where the skus continue; `None`: at their beginning.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
 }
@@ -68,6 +81,12 @@ impl Refresh {
         if !self.subjects.is_empty() {
             self.subjects.remove(0);
         }
+    }
+
+    /// Whether everything was gone through.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.subjects.is_empty() && self.price_list.is_none()
     }
 
     /// The cause of what it changes.

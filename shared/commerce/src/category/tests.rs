@@ -210,7 +210,7 @@ fn a_category_is_what_its_events_come_to() {
     let moved = updated(&first, &second, 2, Some(("chairs", "seats/chairs")));
     let closing = updated(&second, &third, 3, None);
     let deleted = Deleted {
-        category_id: first.id.clone(),
+        category_id: first.id,
         reassigned_to: Some(id("seats")),
         deleted_at: at(4),
         deleted_by: text("system"),
@@ -230,7 +230,7 @@ fn a_category_is_what_its_events_come_to() {
         domain::rebuild::<Category>(&log.0)
     };
     let expected = Category {
-        listing: third.clone(),
+        listing: third,
         deleted: true,
         created_at: at(1),
         updated_at: at(4),
@@ -245,7 +245,7 @@ fn a_category_is_what_its_events_come_to() {
     let mut wrong = moved.clone();
     wrong.previous_values.name = Some(text("Stools"));
     assert!(rebuilt(&wrong, &deleted).is_err());
-    let mut elsewhere = deleted.clone();
+    let mut elsewhere = deleted;
     elsewhere.reassigned_to = None;
     assert!(rebuilt(&moved, &elsewhere).is_err());
 }

@@ -24,6 +24,13 @@ use crate::{
     order::{Numbers, Refusal},
 };
 
+/// What a change of a cart writes or checks beside two checks for each line, of its price and its product: the checks of the customer and
+/// of its tier, the cart with its event, the rows by which it is found from a sku, from the tier before and from the tier now, and the
+/// mark.
+const OF_CHANGED_CART: usize = 8;
+
+const _: () = assert!(2 * MOST_LINES + OF_CHANGED_CART <= outbox::MAX_TRANSACTION_ITEMS);
+
 /// A change of the lines of a cart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CartStep {
@@ -79,8 +86,9 @@ struct Priced {
 impl Priced {
     /// Makes the commit depend on what the lines are made of that come out otherwise than before: their prices and products, and the
     /// customer with its tier. A change of one of these after it was read could else be missed: whoever looks for the carts that it
-    /// concerns does not find a new line yet, and writes no cart that comes out the same without this change. Of the stock only a flag
-    /// follows, which checking out reads anew, so that orders of the same goods do not stop each other here.
+    /// concerns does not find a new line yet, and writes no cart that comes out the same without this change. Price lists need no more:
+    /// a change of one rewrites one of these rows before anybody looks for the carts. Of the stock only a flag follows, which checking
+    /// out reads anew, so that orders of the same goods do not stop each other here.
     fn hold(self, transaction: &mut Transaction, before: &Cart) -> Lines {
         let mut rows: Vec<(Key, Condition)> = Vec::new();
         for (item, known) in self.lines.items.iter().zip(self.goods) {
@@ -332,7 +340,12 @@ impl Commerce<'_> {
         let customer = self.customer(customer_id).await?;
         let profile = profile_of(&customer, customer_id)?;
         let priced = self
-            .price_lines(profile, cart.currency(), &goods, transaction.now())
+            .price_lines(
+                (customer_id, profile),
+                cart.currency(),
+                &goods,
+                transaction.now(),
+            )
             .await?;
         let found = priced.found;
         let lines = priced.calculated.lines.into_iter().zip(&found.goods);

@@ -106,7 +106,7 @@ mod tests {
     #![allow(clippy::expect_used)]
 
     use super::*;
-    use crate::operations::{credit, orders, quotes};
+    use crate::operations::{credit, orders, price_lists, quotes};
 
     #[test]
     fn no_row_of_a_list_is_taken_for_the_state_of_an_aggregate() {
@@ -115,7 +115,14 @@ mod tests {
         let customer_id = CustomerId::new(id).expect("an id");
         let of_customer = [orders::list_of(&customer_id), quotes::list_of(&customer_id)];
         let of_customer = of_customer.iter().map(String::as_str);
-        for list in [LIST, credit::LIST].into_iter().chain(of_customer) {
+        let of_price_list = price_lists::list_of(&events::PriceListId::new(id).expect("an id"));
+        let lists = [
+            LIST,
+            credit::LIST,
+            price_lists::LIST,
+            of_price_list.as_str(),
+        ];
+        for list in lists.into_iter().chain(of_customer) {
             assert_eq!(crate::DOMAIN.aggregate_at(list, id), None, "{list}");
         }
     }

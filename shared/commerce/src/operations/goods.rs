@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use events::{
-    Day, ProductId, Sku, Text, Timestamp,
+    CustomerId, Day, ProductId, Sku, Text, Timestamp,
     contracts::{
         customer::CustomerType,
         order::Goods,
@@ -12,7 +12,7 @@ use events::{
 };
 use outbox::{Condition, Entity, Error, Key, State};
 
-use super::{CalculatedOrder, Commerce, LineAsked, OrderAsked, orders::Stopped};
+use super::{Buyer, CalculatedOrder, Commerce, LineAsked, OrderAsked, orders::Stopped};
 use crate::{Price, Product, Refusal as Calculation, Stock, customer::Profile, order::Refusal};
 
 /// Goods at the prices of a moment, for a customer.
@@ -68,18 +68,21 @@ pub(super) fn unchanged<S: State>(entity: &Entity<S>) -> (Key, Condition) {
 }
 
 impl Commerce<'_> {
-    /// Calculates what goods come to for a customer, by the tax rates of this time's day. No two of them may be of the same sku.
+    /// Calculates what goods come to for a customer that was read, by the tax rates of this time's day and the price lists that are valid
+    /// at this time. No two of them may be of the same sku.
     ///
     /// # Errors
     /// [`Refusal::Calculation`]; [`Stopped::Failed`].
     pub(super) async fn price_lines(
         &self,
-        profile: &Profile,
+        (customer_id, profile): (&CustomerId, &Profile),
         currency: Currency,
         goods: &[Goods],
         now: Timestamp,
     ) -> Result<PricedGoods, Stopped> {
-        let found = self.find_goods(profile.customer_type, goods).await?;
+        let found = async { Ok(self.find_goods(profile.customer_type, goods).await?) };
+        let read = futures::try_join!(self.known_tier(profile.tier.as_ref()), found);
+        let (tier, found) = read.map_err(stopped)?;
         let lines = goods
             .iter()
             .zip(&found.goods)
@@ -90,19 +93,18 @@ impl Commerce<'_> {
             });
         let asked = OrderAsked {
             currency,
-            tier: profile.tier.clone(),
+            buyer: Buyer::Customer(customer_id.clone()),
             country: profile.country.clone(),
             vat_treatment: profile.vat_treatment,
             day: Day::of(now),
             lines: lines.collect(),
         };
-        let calculated = self.calculated(&asked, &found.prices).await;
-        let (calculated, tier) = calculated.map_err(|stopped| match stopped {
-            domain::Stopped::Refused(refusal) => refused(refusal),
-            domain::Stopped::Failed(error) => Stopped::Failed(error),
-        })?;
+        let percentage = tier.as_ref().and_then(Entity::state);
+        let calculated = self
+            .calculated(&asked, percentage, &found.prices, now)
+            .await;
         Ok(PricedGoods {
-            calculated,
+            calculated: calculated.map_err(stopped)?,
             found,
             tier: tier.as_ref().map(unchanged),
         })
@@ -166,6 +168,9 @@ impl Commerce<'_> {
     }
 }
 
-fn refused(refusal: Calculation) -> Stopped {
-    Refusal::Calculation(refusal).into()
+fn stopped(stopped: domain::Stopped<Calculation>) -> Stopped {
+    match stopped {
+        domain::Stopped::Refused(refusal) => Refusal::Calculation(refusal).into(),
+        domain::Stopped::Failed(error) => Stopped::Failed(error),
+    }
 }

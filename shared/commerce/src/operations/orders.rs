@@ -132,7 +132,7 @@ impl Commerce<'_> {
         let profile = profile_of(&customer, customer_id)?;
         let now = transaction.now();
         let priced = self
-            .price_lines(profile, currency, &place.lines, now)
+            .price_lines((customer_id, profile), currency, &place.lines, now)
             .await?;
         let calculated = priced.calculated;
         let lines = calculated.lines.into_iter().zip(&priced.found.goods);

@@ -165,7 +165,7 @@ impl Commerce<'_> {
         }
         let profile = profile_of(&customer, &new.customer_id)?;
         let priced = self
-            .price_lines(profile, new.currency, &new.goods, now)
+            .price_lines((&new.customer_id, profile), new.currency, &new.goods, now)
             .await?;
         let lines = priced.found.not_for_sale(&new.goods);
         if !lines.is_empty() {
@@ -395,7 +395,7 @@ impl Commerce<'_> {
         let profile = profile_of(&customer, customer_id)?;
         let goods: Vec<Goods> = quote.items().iter().map(goods_of).collect();
         let priced = self
-            .price_lines(profile, quote.currency(), &goods, now)
+            .price_lines((customer_id, profile), quote.currency(), &goods, now)
             .await?;
         let lines = priced.calculated.lines.into_iter();
         let prices: BTreeMap<Sku, UnitPrice> =

@@ -2,15 +2,15 @@
 
 use std::fmt::Display;
 
-use events::{Envelope, QuoteId, Sku};
+use events::{Envelope, PriceListId, QuoteId, Sku};
 use futures::{StreamExt as _, stream};
 use outbox::{Condition, Cursor, Error, Query, Transaction};
 use serde::de::DeserializeOwned;
 
-use super::{Commerce, OrderStopped, system};
+use super::{Commerce, OrderStopped, price_lists::SKUS_AT_ONCE, system};
 use crate::{
     Cart,
-    cart::{self, Followers, Refresh, Subject},
+    cart::{self, Followers, ListUnderWay, Refresh, Subject},
     order::Refusal,
     quote,
 };
@@ -30,6 +30,7 @@ const _: () =
     assert!((CARTS_PER_PAGE * 4 + ROWS_PER_PAGE) as usize + 2 <= outbox::MAX_TRANSACTION_ITEMS);
 const _: () =
     assert!((QUOTES_PER_PAGE * 2 + ROWS_PER_PAGE) as usize + 2 <= outbox::MAX_TRANSACTION_ITEMS);
+const _: () = assert!((SKUS_AT_ONCE + ROWS_PER_PAGE) as usize + 2 <= outbox::MAX_TRANSACTION_ITEMS);
 
 /// How often a page looks for carts or quotes without finding any.
 const LOOKS_PER_PAGE: usize = 50;
@@ -56,11 +57,14 @@ pub struct Refreshed {
 enum Page {
     Carts(Vec<cart::Watch>),
     Quotes(Sku, Vec<quote::Watch>),
+    /// Skus of a price list, whose rows must be rewritten before anybody looks for their carts.
+    Skus,
     Nobody,
 }
 
 impl Commerce<'_> {
-    /// Writes down that the carts that follow from these are to be calculated anew, and the quotes looked at, because of an event.
+    /// Writes down that the carts that follow from these, and from every sku of a price list, are to be calculated anew, and the quotes
+    /// looked at, because of an event.
     ///
     /// # Errors
     /// [`Error`] if the transaction cannot be built.
@@ -69,19 +73,24 @@ impl Commerce<'_> {
         transaction: &mut Transaction,
         envelope: &Envelope,
         subjects: Vec<Subject>,
+        price_list_id: Option<&PriceListId>,
     ) -> Result<(), Error> {
-        if subjects.is_empty() {
-            return Ok(());
-        }
+        let price_list = price_list_id.map(|price_list_id| ListUnderWay {
+            price_list_id: price_list_id.clone(),
+            after: None,
+        });
         let refresh = Refresh {
             event_id: envelope.event_id,
             correlation_id: envelope.correlation_id,
             occurred_at: envelope.occurred_at,
             subjects,
+            price_list,
             followers: Followers::default(),
             after: None,
         };
-        transaction.insert(refresh.key(self.table), &refresh)?;
+        if !refresh.is_done() {
+            transaction.insert(refresh.key(self.table), &refresh)?;
+        }
         Ok(())
     }
 
@@ -110,8 +119,10 @@ impl Commerce<'_> {
         }
         let (mut done, mut looks) = (None, LOOKS_PER_PAGE);
         for mut refresh in rows {
-            done = match self.next_page(&mut refresh, &mut looks).await? {
+            let page = self.next_page(transaction, &mut refresh, &mut looks);
+            done = match page.await? {
                 Page::Nobody => None,
+                Page::Skus => Some(Refreshed::default()),
                 Page::Carts(watching) => {
                     let done = self.refresh_each(transaction, &refresh, &watching).await?;
                     Some(done)
@@ -122,7 +133,7 @@ impl Commerce<'_> {
                 }
             };
             let key = refresh.key(self.table);
-            if refresh.subjects.is_empty() {
+            if refresh.is_done() {
                 transaction.delete(key, Condition::Present);
             } else {
                 transaction.put(key, &refresh, Condition::Present)?;
@@ -136,12 +147,24 @@ impl Commerce<'_> {
 
     /// The next carts or quotes that follow from a change, and moves the change on. Most skus of a shop are in no cart and no quote, so
     /// it goes on until it finds some, as long as there are `looks` left.
-    async fn next_page(&self, refresh: &mut Refresh, looks: &mut usize) -> Result<Page, Error> {
+    async fn next_page(
+        &self,
+        transaction: &mut Transaction,
+        refresh: &mut Refresh,
+        looks: &mut usize,
+    ) -> Result<Page, Error> {
         while *looks > 0 {
-            let Some(subject) = refresh.subjects.first().cloned() else {
+            if refresh.is_done() {
                 break;
-            };
+            }
             *looks -= 1;
+            let Some(subject) = refresh.subjects.first().cloned() else {
+                self.next_skus(transaction, refresh).await?;
+                if !refresh.subjects.is_empty() {
+                    return Ok(Page::Skus);
+                }
+                continue;
+            };
             if let (Followers::Quotes, Subject::Sku(sku)) = (refresh.followers, &subject) {
                 let all = quote::Watch::quotes(self.table, sku, QUOTES_PER_PAGE, None);
                 let quotes = self.following::<quote::Watch>(refresh, all).await?;
@@ -160,13 +183,34 @@ impl Commerce<'_> {
         Ok(Page::Nobody)
     }
 
+    /// Lets a change go on with the next skus of its price list.
+    async fn next_skus(
+        &self,
+        transaction: &mut Transaction,
+        refresh: &mut Refresh,
+    ) -> Result<(), Error> {
+        let Some(list) = refresh.price_list.take() else {
+            return Ok(());
+        };
+        let after = position(list.after.as_deref())?;
+        let (skus, next) = self
+            .rewrite_skus(transaction, &list.price_list_id, after)
+            .await?;
+        refresh.subjects = skus.into_iter().map(Subject::Sku).collect();
+        refresh.price_list = next.map(|next| ListUnderWay {
+            after: Some(next.to_text()),
+            ..list
+        });
+        Ok(())
+    }
+
     /// The next rows of all that follow from the first subject of a change, and moves the change on.
     async fn following<T: DeserializeOwned>(
         &self,
         refresh: &mut Refresh,
         all: Query,
     ) -> Result<Vec<T>, Error> {
-        let after = position(refresh)?;
+        let after = position(refresh.after.as_deref())?;
         let page = Query { after, ..all };
         let (found, next) = self.outbox.rows::<T>(&page).await?;
         match next {
@@ -273,14 +317,14 @@ fn left(what: &str, id: &impl Display, refusal: &Refusal) -> (String, String) {
     (format!("{what} {id}"), refusal.to_string())
 }
 
-/// Where those that follow from the first subject continue.
-fn position(refresh: &Refresh) -> Result<Option<Cursor>, Error> {
-    let Some(text) = &refresh.after else {
+/// Where a list continues; `None`: at its beginning.
+fn position(text: Option<&str>) -> Result<Option<Cursor>, Error> {
+    let Some(text) = text else {
         return Ok(None);
     };
     let unreadable = || {
         Error::Refused(format!(
-            "{text:?} is no position in a list of carts or quotes"
+            "{text:?} is no position in a list of carts, quotes or skus"
         ))
     };
     Cursor::from_text(text).map(Some).ok_or_else(unreadable)

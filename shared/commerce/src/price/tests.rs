@@ -10,18 +10,18 @@ fn unit(text: &str) -> UnitPrice {
     text.parse().expect("a price")
 }
 
-fn list(base: &str, volume: &[(u32, &str)]) -> PriceList {
+fn list(base: &str, volume: &[(u32, &str)]) -> Prices {
     let row = |(min_quantity, price): &(u32, &str)| VolumePrice {
         min_quantity: *min_quantity,
         price: unit(price),
     };
-    PriceList {
+    Prices {
         base_price: unit(base),
         volume_prices: volume.iter().map(row).collect(),
     }
 }
 
-fn command(currency: Currency, list: PriceList) -> SetPrice {
+fn command(currency: Currency, list: Prices) -> SetPrice {
     SetPrice {
         product_id: ProductId::new("PRD-00123").expect("an id"),
         sku: sku(),

@@ -1,5 +1,5 @@
-//! What commerce's functions write: prices, a tier, tax rates, a stock, a customer and its credit, each changed more than once,
-//! and an order with what is reserved for it.
+//! What commerce's functions write: prices, price lists, a tier, tax rates, a stock, a customer and its credit, each changed more than
+//! once, and an order with what is reserved for it.
 
 use commerce::{
     category::Details,
@@ -7,7 +7,8 @@ use commerce::{
     customer::Profile,
     operations::{CartStep, Commerce, Stopped},
     order,
-    price::{PriceList, SetPrice},
+    price::{Prices, SetPrice},
+    price_list::Audience,
     stock::StockStep,
     tax::SetTaxRate,
     testing,
@@ -19,7 +20,7 @@ use events::{
         category::{AttributeDefinition, AttributeType},
         customer::{CustomerType, NotificationPreferences},
         order::Goods,
-        price::{Currency, TaxCategory, VolumePrice},
+        price::{Currency, ListKind, ListTerms, TaxCategory, VolumePrice},
     },
 };
 use outbox::{Error, Outbox, Transaction};
@@ -56,6 +57,50 @@ pub(super) fn act(world: &World) {
     world
         .flow
         .look(|site| async move { categories(site.outbox()).await });
+    world
+        .flow
+        .look(|site| async move { price_lists(site.outbox()).await });
+}
+
+/// Price lists for a customer, a tier and everybody: one of them gets other terms, and one is withdrawn.
+async fn price_lists(outbox: &Outbox) {
+    let sku = Sku::new("PRD-2").expect("a sku");
+    let now = outbox.clock().now();
+    let window = ListTerms {
+        priority: 1,
+        valid_from: Some(now),
+        valid_until: Some(now.plus(std::time::Duration::from_secs(86_400))),
+        ..testing::terms(ListKind::Sale)
+    };
+    let customer = || Audience::Customer(testing::customer_id());
+    testing::price_list(
+        outbox,
+        "acme",
+        customer(),
+        testing::terms(ListKind::Override),
+        1_060,
+    )
+    .await;
+    testing::price_list(outbox, "acme", customer(), window.clone(), 1_061).await;
+    let tier = Audience::Tier(testing::gold());
+    testing::price_list(outbox, "golden", tier, window.clone(), 1_062).await;
+    testing::price_list(outbox, "all", Audience::Everybody, window, 1_063).await;
+    testing::list_price(outbox, "acme", &sku, "120", 1_064).await;
+    testing::list_price(outbox, "acme", &sku, "121", 1_065).await;
+    testing::list_price(outbox, "golden", &sku, "130", 1_066).await;
+    testing::commit(outbox, 1_067, async |commerce, transaction| {
+        let of = (&testing::list_id("golden"), &sku);
+        commerce
+            .remove_list_price(transaction, of, testing::desk())
+            .await
+    })
+    .await;
+    testing::commit(outbox, 1_068, async |commerce, transaction| {
+        commerce
+            .withdraw_price_list(transaction, &testing::list_id("golden"), testing::desk())
+            .await
+    })
+    .await;
 }
 
 /// Two categories; one of them is put below the other, and deleted.
@@ -202,7 +247,7 @@ async fn change(site: &Site, number: u32, transaction: &mut Transaction) -> Resu
         product_id: product_id.clone(),
         sku: sku.clone(),
         currency: Currency::Eur,
-        list: PriceList {
+        list: Prices {
             base_price: price(number * 100),
             volume_prices: vec![VolumePrice {
                 min_quantity: 10,

@@ -40,8 +40,13 @@ const REPLAYER: &str = "operator-worker";
 const SEALER: &str = "audit-anchor";
 /// What a function may also do to its own table if it keeps a work queue there.
 const REMOVE: [&str; 1] = ["dynamodb:DeleteItem"];
-/// The only APIs that remove rows: those by which a cart was found from what it no longer has, and a product from its category.
-const KEEPERS_OF_LISTS: [&str; 2] = ["commerce-catalog-api", "commerce-checkout-api"];
+/// The only APIs that remove rows: those by which a cart was found from what it no longer has, a product from its category, and a
+/// price list from the time when it begins or ends.
+const KEEPERS_OF_LISTS: [&str; 3] = [
+    "commerce-catalog-api",
+    "commerce-checkout-api",
+    "commerce-pricing-api",
+];
 
 /// The action that changes an event source mapping. Its resource names no stack, so its condition must.
 const CHANGES_MAPPINGS: &str = "lambda:UpdateEventSourceMapping";
