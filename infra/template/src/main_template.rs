@@ -167,21 +167,21 @@ struct PathText {
     methods: Vec<MethodText>,
 }
 
-/// A method of a path, and who answers it: the function, or its alias.
+/// A method of a path, and where the gateway calls the function that answers it, or its alias.
 struct MethodText {
     method: String,
-    answered_by: String,
+    uri: String,
 }
 
 /// What the front routes where.
 fn front(deployment: &Deployment, shift: Shift) -> Vec<PathText> {
     let mut paths: BTreeMap<&'static str, Vec<MethodText>> = BTreeMap::new();
     for function in deployment.functions() {
-        let which = alias(function, shift).map_or("Arn", |_| "Alias");
+        let uri = uri(&function.logical_id(), alias(function, shift).is_some());
         for route in function.routes().chain(deployment.preflights(function)) {
             paths.entry(route.path).or_default().push(MethodText {
                 method: route.method.as_str().to_lowercase(),
-                answered_by: format!("{}.{which}", function.logical_id()),
+                uri: uri.clone(),
             });
         }
     }
@@ -190,6 +190,21 @@ fn front(deployment: &Deployment, shift: Shift) -> Vec<PathText> {
         methods,
     });
     texts.collect()
+}
+
+/// Where the gateway calls a function. An alias is a variable of the text: cfn-lint knows a function's attributes, and `Alias` is one
+/// only of SAM's.
+fn uri(function: &str, has_alias: bool) -> String {
+    let of = |target: &str| {
+        format!(
+            r#""arn:${{AWS::Partition}}:apigateway:${{AWS::Region}}:lambda:path/2015-03-31/functions/${{{target}}}/invocations""#
+        )
+    };
+    if has_alias {
+        format!("!Sub [{}, {{Alias: !Ref {function}.Alias}}]", of("Alias"))
+    } else {
+        format!("!Sub {}", of(&format!("{function}.Arn")))
+    }
 }
 
 struct LaneText {

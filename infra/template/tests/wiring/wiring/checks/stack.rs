@@ -275,12 +275,22 @@ pub(super) fn front(model: &Model) -> Vec<Finding> {
 
 /// The function that an integration invokes, itself or by its alias.
 fn invoked(integration: &Value) -> Option<&str> {
-    let uri = integration["uri"]["Fn::Sub"].as_str()?;
+    match &integration["uri"]["Fn::Sub"] {
+        Value::String(uri) => named(uri)?.strip_suffix(".Arn"),
+        Value::Array(parts) => match parts.as_slice() {
+            [Value::String(uri), variables] => {
+                reference(&variables[named(uri)?])?.strip_suffix(".Alias")
+            }
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// What a text names as the function that the gateway is to invoke.
+fn named(uri: &str) -> Option<&str> {
     let (_, named) = uri.split_once("/functions/${")?;
-    let (named, _) = named.split_once("}/invocations")?;
-    named
-        .strip_suffix(".Arn")
-        .or_else(|| named.strip_suffix(".Alias"))
+    Some(named.split_once("}/invocations")?.0)
 }
 
 /// What a function owns: `/health`, or the first segment after `/api/v1`.
